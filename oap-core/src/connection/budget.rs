@@ -1,0 +1,83 @@
+//! What a peer may make us do (OAP-8, OAP-10).
+
+use core::time::Duration;
+
+use crate::Timestamp;
+use crate::policy::TokenBucket;
+
+/// Least that one frame costs of the buffer budget, in bytes.
+pub(crate) const FRAME_COST: usize = 256;
+/// Replies the protocol obliges us to send that may wait; then reading pauses.
+pub(crate) const MAX_OBLIGATIONS: usize = 64;
+/// Frames without payload, START and END that one exchange may carry.
+pub(crate) const MAX_EMPTIES: u8 = 100;
+/// Least that inflating one frame costs, in bytes.
+pub(crate) const INFLATE_COST: usize = 4_096;
+/// Inflated bytes earned by each byte received.
+const INFLATE_PER_WIRE_BYTE: usize = 32;
+
+const FAULTS: (u64, u64) = (1_000, 33);
+const HELLOS_PER_MINUTE: u64 = 10;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Budgets {
+    faults: TokenBucket,
+    hellos: TokenBucket,
+    /// Bytes that may be inflated now.
+    inflate: usize,
+    inflate_burst: usize,
+}
+
+impl Budgets {
+    pub(crate) const fn new(inflate_burst: usize) -> Self {
+        Self {
+            faults: TokenBucket::new(FAULTS.0, FAULTS.1),
+            // Minutes pass as seconds here: see `hello`.
+            hellos: TokenBucket::new(HELLOS_PER_MINUTE, HELLOS_PER_MINUTE),
+            inflate: inflate_burst,
+            inflate_burst,
+        }
+    }
+
+    /// Charges a cancel, a fault or a refusal of one exchange; false over budget.
+    pub(crate) fn fault(&mut self, now: Timestamp) -> bool {
+        self.faults.try_take(now, 1).is_ok()
+    }
+
+    /// Charges a HELLO request; false over budget. The bucket refills per minute: a second of it is
+    /// a minute of the connection.
+    pub(crate) fn hello(&mut self, now: Timestamp) -> bool {
+        let minutes = Timestamp::from_micros(now.as_micros() / 60);
+        self.hellos.try_take(minutes, 1).is_ok()
+    }
+
+    /// Credits received bytes.
+    #[inline]
+    pub(crate) fn earn(&mut self, wire: usize) {
+        let earned = wire.saturating_mul(INFLATE_PER_WIRE_BYTE);
+        self.inflate = self.inflate.saturating_add(earned).min(self.inflate_burst);
+    }
+
+    pub(crate) const fn inflatable(&self) -> usize {
+        self.inflate
+    }
+
+    pub(crate) fn inflated(&mut self, bytes: usize) {
+        self.inflate = self.inflate.saturating_sub(bytes.max(INFLATE_COST));
+    }
+}
+
+/// Bytes of buffer budget that a received payload takes.
+#[inline]
+pub(crate) const fn frame_cost(payload: usize) -> usize {
+    if payload < FRAME_COST {
+        FRAME_COST
+    } else {
+        payload
+    }
+}
+
+/// How long a frame may take from its first byte on: a base, and 1 s per 64 KiB of its length.
+pub(crate) fn frame_time(base: Duration, len: u32) -> Duration {
+    base + Duration::from_secs(u64::from(len) / 65_536)
+}

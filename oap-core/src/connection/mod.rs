@@ -1,0 +1,534 @@
+//! One connection of either role, without any input or output of its own.
+
+mod budget;
+mod control;
+mod exchange;
+mod handle;
+mod hello;
+mod inflate;
+mod lanes;
+mod recv;
+mod send;
+mod state;
+mod timers;
+mod transmit;
+mod window;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+
+use self::budget::{Budgets, frame_cost};
+use self::exchange::{Exchanges, Marks, Phase};
+use self::hello::Peer;
+use self::inflate::LiveBytes;
+use self::lanes::{Lanes, Reply};
+use self::timers::Timetable;
+use crate::config::Consume;
+use crate::wire::{Features, FrameFault};
+use crate::{
+    Charge, CloseReason, Code, Config, Counters, Event, ExchangeId, Interest, Lane, Reason,
+    SendError, Timestamp, Violation,
+};
+
+pub use self::handle::{Exchange, Verdict};
+pub use self::transmit::Transmit;
+
+/// Events that may wait; further input stays undecoded until some are taken. It keeps what a batch
+/// of tiny frames can occupy to a few KiB.
+const MAX_EVENTS: usize = 64;
+/// Ids remembered of exchanges that ended before their END (OAP-3-14).
+const LATE_IDS: usize = 256;
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Opens exchanges.
+    Client,
+    /// Answers them.
+    Server,
+}
+
+/// How far the connection's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Life {
+    Open,
+    /// GOAWAY is sent: no new exchange, the open ones finish.
+    Draining,
+    /// Nothing is decoded any more; what is encoded is still written.
+    Closing,
+}
+
+/// The whole protocol as a state machine: bytes and time in, events and bytes out.
+///
+/// Methods come as getters, `handle_*` (inputs, infallible: a peer's fault becomes an event and,
+/// where the specification says so, a queued frame), commands (a failed one changes nothing) and
+/// `poll_*` (outputs). They may be called in any order; [`Connection::interest`] says what is
+/// worth calling next.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bytes::{Buf, Bytes, BytesMut};
+/// use oap_core::{Code, Config, Connection, Event, Fin, Head, Lane, Timestamp};
+///
+/// let (now, config) = (Timestamp::ZERO, Arc::new(Config::default()));
+/// let mut client = Connection::client(config.clone(), now);
+/// let mut server = Connection::server(config, now);
+/// let mut wire = BytesMut::new();
+///
+/// client.request(now, Head::new(0x0f01), Bytes::from_static(b"ping").into(), Fin::End)?;
+/// let mut transmit = client.poll_transmit(Lane::FIRST, now).expect("a HELLO and a request");
+/// while transmit.has_remaining() {
+///     wire.extend_from_slice(transmit.chunk());
+///     transmit.advance(transmit.chunk().len());
+/// }
+/// server.handle_input(Lane::FIRST, now, &mut wire);
+/// while let Some(event) = server.poll_event() {
+///     if let Event::Opened { id, payload, .. } = event {
+///         assert_eq!(&payload.wire_bytes()[..], b"ping");
+///         let exchange = server.exchange(id).expect("it is open");
+///         exchange.respond(now, Code::OK, payload.into_wire_bytes().into())?;
+///     }
+/// }
+/// assert!(server.interest().write);
+/// # Ok::<(), oap_core::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    role: Role,
+    life: Life,
+    lanes: Lanes,
+    exchanges: Exchanges,
+    events: VecDeque<Event>,
+    /// Replies the protocol obliges us to send and that are not encoded yet, over all lanes.
+    obligations: usize,
+    /// Charges of frames that the application has not consumed (OAP-6-16).
+    held: usize,
+    /// The part of `held` that came in windowed directions (OAP-6-17).
+    held_windowed: usize,
+    peer: Peer,
+    budgets: Budgets,
+    times: Timetable,
+    late: VecDeque<u64>,
+    /// The next id that a client gives out.
+    next_corr: u64,
+    ping_nonce: u64,
+    eof: bool,
+    /// Below this much held, any frame fits.
+    free_running: usize,
+    /// How much was held when decoding stopped for want of room.
+    stalled_at: usize,
+    /// The transport takes nothing more: what is encoded will never leave.
+    write_failed: bool,
+    live: LiveBytes,
+    counters: Counters,
+}
+
+// Construction and getters.
+impl Connection {
+    /// The end that opens exchanges. With [`Config::hello`] a HELLO is queued at once.
+    pub fn client(config: Arc<Config>, now: Timestamp) -> Self {
+        let mut connection = Self::new(Role::Client, config, now);
+        if connection.config.hello {
+            connection.send_hello(now);
+        }
+        connection
+    }
+
+    /// The end that answers.
+    pub fn server(config: Arc<Config>, now: Timestamp) -> Self {
+        Self::new(Role::Server, config, now)
+    }
+
+    fn new(role: Role, config: Arc<Config>, now: Timestamp) -> Self {
+        Self {
+            role,
+            life: Life::Open,
+            lanes: Lanes::new(config.limits.max_frame()),
+            exchanges: Exchanges::new(config.hash_key),
+            events: VecDeque::new(),
+            obligations: 0,
+            held: 0,
+            held_windowed: 0,
+            peer: Peer::default(),
+            budgets: Budgets::new(config.limits.buffer_bytes()),
+            times: Timetable::new(now),
+            late: VecDeque::new(),
+            next_corr: 1,
+            ping_nonce: 0,
+            eof: false,
+            free_running: config.limits.buffer_bytes() - config.limits.max_frame() as usize,
+            stalled_at: 0,
+            write_failed: false,
+            live: LiveBytes::default(),
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// Which end this is.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What was received, sent, ignored and refused so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The configuration given at construction.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Exchanges whose slot is taken: open ones, and ended ones whose work goes on.
+    pub const fn exchanges(&self) -> usize {
+        self.exchanges.taken()
+    }
+
+    /// How many exchanges a client may have open now: the lower of both sides' limits.
+    pub fn capacity(&self) -> usize {
+        usize::from(
+            self.config
+                .limits
+                .max_inflight()
+                .min(self.peer.max_inflight),
+        )
+    }
+
+    /// Received bytes, counted as the buffer budget counts them, that the application has not
+    /// consumed.
+    pub const fn held_bytes(&self) -> usize {
+        self.held
+    }
+
+    /// Whether the peer takes no new exchanges.
+    pub const fn is_going_away(&self) -> bool {
+        self.peer.going_away
+    }
+
+    /// Whether the connection is over; nothing is decoded any more.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.life, Life::Closing)
+    }
+
+    /// What the host should do next. Constant time; it changes nothing.
+    pub fn interest(&self) -> Interest {
+        let write = self.lanes.any_output() && !self.write_failed;
+        let closing = self.is_closed();
+        let paused = self.must_pause();
+        let stalled = self.lanes.any_stalled();
+        Interest {
+            read: !closing && !paused && !stalled && !self.eof,
+            write,
+            again: !closing && !paused && stalled && self.held < self.stalled_at,
+            event: !self.events.is_empty(),
+            deadline: if closing && !write {
+                None
+            } else {
+                self.deadline()
+            },
+            done: closing && !write,
+        }
+    }
+}
+
+// Inputs.
+impl Connection {
+    /// Decodes what `buf` holds of `lane`. Whole frames are taken off its front; the rest stays and
+    /// must be handed in again with what follows it.
+    ///
+    /// Decoding stops early while too much waits for the host;
+    /// [`Interest::again`] tells when to call again without new bytes.
+    pub fn handle_input(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
+        if self.is_closed()
+            || !self
+                .lanes
+                .open(lane, self.config.multi_lane, &self.config.limits)
+        {
+            return buf.clear();
+        }
+        self.times.first_byte |= !buf.is_empty();
+        loop {
+            if self.must_pause() {
+                self.stalled_at = usize::MAX;
+                return self.lanes.stall(lane);
+            }
+            if self.held > self.free_running && !self.next_frame_fits(buf) {
+                self.stalled_at = self.held;
+                return self.lanes.stall(lane);
+            }
+            match self.lanes.get_mut(lane).decoder.decode(buf) {
+                Ok(Some(frame)) => {
+                    self.lanes.get_mut(lane).frame_deadline = Timestamp::MAX;
+                    self.handle_frame(lane, now, frame);
+                    if self.is_closed() {
+                        return buf.clear();
+                    }
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    buf.clear();
+                    return self.fail(lane, now, recv::framing_violation(&fault));
+                }
+            }
+        }
+        if self.lanes.resume(lane) {
+            self.times.last_frame = now;
+        }
+        if self.lanes.get_mut(lane).eof_pending {
+            self.judge_eof(lane, now, buf);
+        } else {
+            self.await_rest(lane, now, buf);
+        }
+    }
+
+    /// The lane's peer sends no more; `buf` holds what [`Connection::handle_input`] left of it.
+    ///
+    /// While decoding is stopped for want of room, the end takes effect after what is left.
+    pub fn handle_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
+        if let Some(state) = self.lanes.try_get_mut(lane) {
+            state.eof_pending = true;
+        }
+        self.handle_input(lane, now, buf);
+    }
+
+    /// The lane was reset in either direction: every exchange on it counts as cancelled, and its
+    /// number may be used for a new lane (OAP-11-9).
+    pub fn handle_reset(&mut self, lane: Lane) {
+        if !self.is_closed() && self.lanes.exists(lane) {
+            self.cut_lane(lane);
+            self.lanes.close(lane);
+        }
+    }
+
+    /// The transport failed: nothing more can be read or written.
+    pub fn handle_transport_error(&mut self) {
+        self.write_failed = true;
+        self.shut(CloseReason::Transport);
+    }
+}
+
+// Commands.
+impl Connection {
+    /// The exchange behind a handle, unless it is stale.
+    pub fn exchange(&mut self, id: ExchangeId) -> Option<Exchange<'_>> {
+        self.exchanges
+            .slot(id)
+            .map(|slot| Exchange::new(self, slot))
+    }
+
+    /// Tells that the application is done with a payload, where [`Consume::Manually`] is set. Each
+    /// delivered payload once, empty ones too, and also after the exchange has ended.
+    #[inline]
+    pub fn consumed(&mut self, id: ExchangeId, charge: Charge) {
+        let cost = frame_cost(charge.wire_len);
+        self.held = self.held.saturating_sub(cost);
+        if charge.windowed {
+            self.held_windowed = self.held_windowed.saturating_sub(cost);
+            if let Some(slot) = self.exchanges.slot(id) {
+                self.credit(slot, charge.wire_len);
+            }
+        }
+    }
+
+    /// Takes no new exchanges, lets the open ones finish, then closes (OAP-4-12).
+    pub fn drain(&mut self) {
+        if self.life == Life::Open {
+            self.life = Life::Draining;
+            self.send_goaway(Code::UNAVAILABLE, Reason::Draining);
+            self.close_if_finished();
+        }
+    }
+
+    /// Closes now: open exchanges end, what is encoded is still written.
+    pub fn close(&mut self) {
+        if self.life == Life::Open && self.role == Role::Server {
+            self.send_goaway(Code::UNAVAILABLE, Reason::Draining);
+        }
+        self.shut(CloseReason::Local);
+    }
+
+    /// Sends a PING and returns its nonce; [`Event::Pong`] follows.
+    ///
+    /// # Errors
+    /// [`SendError::Unsupported`] if the peer did not list `ping`, [`SendError::Closed`].
+    pub fn ping(&mut self, now: Timestamp) -> Result<u64, SendError> {
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        if !self.peer.features.contains(Features::PING) {
+            return Err(SendError::Unsupported);
+        }
+        Ok(self.send_ping(now))
+    }
+}
+
+// Outputs.
+impl Connection {
+    /// The next event. Under [`Consume::OnDelivery`] its payload counts as consumed.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if self.config.consume == Consume::OnDelivery {
+            match &event {
+                Event::Opened { id, payload, .. }
+                | Event::Data { id, payload, .. }
+                | Event::Pushed { id, payload, .. } => self.consumed(*id, payload.charge()),
+                _ => {}
+            }
+        }
+        Some(event)
+    }
+
+    /// The bytes that wait to be written on `lane`, lent: write from them and advance.
+    ///
+    /// `None` if there are none. What is not taken is lent again by the next call.
+    pub fn poll_transmit(&mut self, lane: Lane, now: Timestamp) -> Option<Transmit<'_>> {
+        if self.write_failed {
+            return None;
+        }
+        self.fill(lane);
+        self.watch_writes(now);
+        let out = &mut self.lanes.try_get_mut(lane)?.out;
+        out.has_remaining().then(|| Transmit::new(out))
+    }
+
+    /// The next lane that has something to write, where there are several.
+    pub fn poll_writable_lane(&mut self) -> Option<Lane> {
+        self.lanes.next_with_output()
+    }
+}
+
+// What the parts share.
+impl Connection {
+    /// Whether decoding has to stop until the host has done something.
+    #[inline]
+    fn must_pause(&self) -> bool {
+        self.events.len() >= MAX_EVENTS || self.obligations >= budget::MAX_OBLIGATIONS
+    }
+
+    /// Ends the connection for a fault of the peer's: one error frame, then nothing (OAP-1-9).
+    fn fail(&mut self, lane: Lane, now: Timestamp, violation: Violation) {
+        self.counters.refuse(violation.reason);
+        if !self.is_closed() {
+            let retry_after_ms = self.config.retry_after_ms;
+            let error = Reply::error(0, violation.code, violation.reason, violation.message)
+                .retry_after(retry_after_ms);
+            self.lanes.drop_unencoded();
+            self.push_reply(lane, error);
+            self.shut_after(now, CloseReason::Violation(violation));
+        }
+    }
+
+    /// Over a connection's budget (OAP-10-9).
+    fn flood(&mut self, lane: Lane, now: Timestamp, clause: &'static str) {
+        let violation = Violation::connection(Reason::Flood, clause, "over the budget");
+        if self.peer.features.contains(Features::GOAWAY) {
+            self.counters.refuse(Reason::Flood);
+            self.lanes.drop_unencoded();
+            self.send_goaway(Code::TOO_MANY, Reason::Flood);
+            self.shut_after(now, CloseReason::Violation(violation));
+        } else {
+            self.fail(lane, now, violation);
+        }
+    }
+
+    /// Charges the budget of cancels and errors; ends the connection when it is used up.
+    fn charge_fault(&mut self, lane: Lane, now: Timestamp) {
+        if !self.is_closed() && !self.budgets.fault(now) {
+            self.flood(lane, now, "OAP-10-8");
+        }
+    }
+
+    /// Ends the connection, but still encodes the replies that the caller has queued.
+    fn shut_after(&mut self, now: Timestamp, reason: CloseReason) {
+        self.encode_all_replies();
+        self.watch_writes(now);
+        self.shut(reason);
+    }
+
+    fn shut(&mut self, reason: CloseReason) {
+        if !self.is_closed() {
+            self.life = Life::Closing;
+            self.lanes.drop_unencoded();
+            self.obligations = 0;
+            self.events.push_back(Event::Closed(reason));
+        }
+    }
+
+    /// Closes a connection that drains, or whose peer has ended its stream, once nothing is open.
+    fn close_if_finished(&mut self) {
+        if self.exchanges.taken() > 0 || self.is_closed() {
+            return;
+        }
+        if self.life == Life::Draining {
+            self.finish(CloseReason::Drained);
+        } else if self.eof {
+            self.finish(CloseReason::PeerClosed);
+        }
+    }
+
+    fn judge_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
+        self.lanes.get_mut(lane).eof_pending = false;
+        if buf.is_empty() {
+            self.end_of_lane(lane);
+        } else {
+            buf.clear();
+            let fault = recv::framing_violation(&FrameFault::Truncated);
+            self.fail(lane, now, fault);
+        }
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        self.encode_all_replies();
+        self.shut(reason);
+    }
+
+    fn push_reply(&mut self, lane: Lane, reply: Reply) {
+        self.obligations += usize::from(reply.is_obligatory());
+        self.times.used();
+        self.lanes.push_reply(lane, reply);
+    }
+
+    /// Counts consumed bytes and queues an ACK where one is due (OAP-6-8).
+    #[inline]
+    fn credit(&mut self, slot: u32, wire_len: usize) {
+        let exchange = self.exchanges.get_mut(slot);
+        let wants = exchange.marks.has(Marks::PEER_WINDOWED)
+            && !exchange.marks.has(Marks::PEER_FINISHED)
+            && matches!(
+                exchange.phase,
+                Phase::Open | Phase::Parked | Phase::Discarding
+            );
+        if wants {
+            let window = exchange.window.min(self.config.limits.ack_window());
+            if exchange
+                .recv
+                .consume(wire_len, window.min(hello::DEFAULT_WINDOW))
+            {
+                self.queue_ack(slot);
+            }
+        }
+    }
+
+    fn queue_ack(&mut self, slot: u32) {
+        let id = self.exchanges.id(slot);
+        let exchange = self.exchanges.get_mut(slot);
+        if !exchange.marks.has(Marks::ACK_QUEUED) {
+            exchange.marks.set(Marks::ACK_QUEUED);
+            let lane = exchange.lane;
+            self.lanes.push_ack(lane, id);
+        }
+    }
+
+    /// Remembers an id that ended before its END (OAP-3-14).
+    fn remember_late(&mut self, corr: u64) {
+        if self.late.len() >= LATE_IDS {
+            self.late.pop_front();
+        }
+        self.late.push_back(corr);
+    }
+}

@@ -1,0 +1,717 @@
+//! Application frames on their way in (OAP-2, OAP-3, OAP-6, OAP-7).
+
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+use super::budget::{self, MAX_EMPTIES, frame_cost};
+use super::exchange::{Marks, Phase};
+use super::lanes::Reply;
+use super::state::{self, Kind, Rule, State};
+use super::window::{RecvWindow, SendWindow};
+use super::{Connection, Life, Role};
+use crate::event::End;
+use crate::wire::{Flags, Frame, FrameFault, HEADER_LEN, Header};
+use crate::{
+    CloseReason, Code, Event, Fin, Lane, Payload, Reason, Scope, Start, Timestamp, Violation,
+};
+
+/// Payloads up to this size are copied out of the block they arrived in, so that one small payload
+/// that is kept does not keep a whole read buffer alive.
+const COPY_MAX: usize = 512;
+
+const BEYOND_WINDOW: Violation = Violation::exchange(
+    Reason::CreditViolation,
+    "OAP-6-13",
+    "payload beyond the window",
+);
+const TOO_SMALL: Violation = Violation::exchange(
+    Reason::Flood,
+    "OAP-6-17",
+    "frames too small for their window",
+);
+
+/// What the connection says about bytes that are no frame (OAP-1).
+pub(super) fn framing_violation(fault: &FrameFault) -> Violation {
+    let (clause, message) = match fault {
+        FrameFault::TooShort { .. } => ("OAP-1-3", "len is below 33"),
+        FrameFault::TooLarge { .. } => ("OAP-1-4", "len is above max_frame"),
+        FrameFault::Version { .. } => ("OAP-1-5", "ver is not 1"),
+        FrameFault::CapabilityTooLong { .. } => ("OAP-1-6", "cap_len passes the frame"),
+        FrameFault::CapabilityWithoutStart { .. } => ("OAP-1-6", "capability without START"),
+        FrameFault::Truncated => ("OAP-1-10", "the stream ended inside a frame"),
+    };
+    Violation::connection(fault.reason(), clause, message)
+}
+
+const fn sequence(scope: Scope, clause: &'static str, message: &'static str) -> Violation {
+    Violation {
+        scope,
+        ..Violation::exchange(Reason::BadSequence, clause, message)
+    }
+}
+
+impl Connection {
+    #[inline]
+    pub(super) fn handle_frame(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+        let wire = frame.header.frame_len();
+        self.counters.frames_received += 1;
+        self.counters.bytes_received += wire as u64;
+        self.counters.reserved_flags += u64::from(frame.header.flags.has_reserved());
+        self.budgets.earn(wire);
+        self.times.frame_received(now);
+        match (frame.header.app_proto_id, self.role) {
+            (0, _) => self.handle_control(lane, now, frame),
+            (_, Role::Server) => self.handle_at_server(lane, now, frame),
+            (_, Role::Client) => self.handle_at_client(lane, now, frame),
+        }
+    }
+
+    fn handle_at_server(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+        let header = &frame.header;
+        let directions = header.flags.directions();
+        if directions == Flags::REQ {
+            return self.handle_request_frame(lane, now, frame);
+        }
+        let open = self.exchanges.find(header.corr_id);
+        if directions.contains(Flags::REQ) {
+            let fault = sequence(Scope::Exchange, "OAP-2-3", "two directions in one frame");
+            return self.refuse_frame(lane, now, header, open, fault);
+        }
+        if directions != Flags::EVENT {
+            let fault = sequence(Scope::Connection, "OAP-2-4", "not a request");
+            return self.fail(lane, now, fault);
+        }
+        match open {
+            Some(_) => {
+                let fault = sequence(Scope::Exchange, "OAP-2-5", "EVENT from a client");
+                self.refuse_frame(lane, now, header, open, fault);
+            }
+            None => self.discard_event(lane, now),
+        }
+    }
+
+    #[inline]
+    fn handle_request_frame(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+        let header = &frame.header;
+        if header.corr_id == 0 {
+            let fault = sequence(Scope::Exchange, "OAP-3-13", "corr_id 0 outside app 0");
+            return self.refuse_frame(lane, now, header, None, fault);
+        }
+        let open = self.exchanges.find(header.corr_id);
+        let kind = Kind::new(
+            header.flags.contains(Flags::START),
+            header.flags.contains(Flags::END),
+        );
+        match state::server(self.state_at_server(open, header.corr_id), kind) {
+            Rule::Open => self.accept_start(lane, now, frame),
+            Rule::Deliver => {
+                if let Some(slot) = open {
+                    self.accept_request_frame(slot, lane, now, frame);
+                }
+            }
+            Rule::Discard => self.discard_late(open, header),
+            Rule::Fault(clause, message) => {
+                let fault = Violation::exchange(Rule::REASON, clause, message);
+                self.refuse_frame(lane, now, header, open, fault);
+            }
+        }
+    }
+
+    #[inline]
+    fn state_at_server(&self, open: Option<u32>, corr: u64) -> State {
+        let Some(slot) = open else {
+            let late = !self.late.is_empty() && self.late.contains(&corr);
+            return if late { State::Late } else { State::Unknown };
+        };
+        let exchange = self.exchanges.get(slot);
+        if exchange.marks.has(Marks::PEER_FINISHED) {
+            State::HalfClosed
+        } else if exchange.phase == Phase::Parked {
+            State::Parked
+        } else if exchange.marks.has(Marks::FINISHED) {
+            State::Answered
+        } else {
+            State::Open
+        }
+    }
+
+    /// A late frame costs nothing, but its credit is returned while the exchange is still known.
+    fn discard_late(&mut self, open: Option<u32>, header: &Header) {
+        self.counters.late_frames += 1;
+        let Some(slot) = open else { return };
+        let exchange = self.exchanges.get_mut(slot);
+        if header.flags.contains(Flags::END) {
+            exchange.marks.set(Marks::PEER_FINISHED);
+        }
+        exchange.recv.receive(header.payload_len());
+        self.credit(slot, header.payload_len());
+    }
+
+    fn accept_start(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+        let header = &frame.header;
+        if self.life == Life::Draining {
+            let fault = Violation {
+                code: Code::UNAVAILABLE,
+                ..Violation::exchange(Reason::Draining, "OAP-4-12", "the connection is draining")
+            };
+            return self.refuse_start(lane, header, fault);
+        }
+        if self.exchanges.taken() >= usize::from(self.config.limits.max_inflight()) {
+            let fault = Violation::exchange(
+                Reason::OverCapacity,
+                "OAP-3-16",
+                "max_inflight exchanges are being worked on",
+            );
+            self.refuse_start(lane, header, fault);
+            return self.charge_fault(lane, now);
+        }
+        let windowed = header.flags.contains(Flags::ACK_REQ);
+        let window = self.receive_window();
+        if windowed && let Some(fault) = self.window_fault(header.payload_len(), window) {
+            return self.refuse_frame(lane, now, header, None, fault);
+        }
+        let answers = windowed || self.peer.wants_windows;
+        let credit = self.peer.window;
+        let parked = self.config.authorize;
+        let deadline = if parked {
+            self.times.arm(now + self.config.timers.verdict)
+        } else {
+            Timestamp::MAX
+        };
+        let slot = self.exchanges.open(header.corr_id, |exchange| {
+            exchange.phase = if parked { Phase::Parked } else { Phase::Open };
+            exchange.marks = Marks::new(
+                if answers { Marks::WINDOWED } else { 0 }
+                    | if header.cap_len > 0 {
+                        Marks::CAPABLE
+                    } else {
+                        0
+                    },
+            );
+            exchange.empties = 0;
+            exchange.lane = lane;
+            exchange.app = header.app_proto_id;
+            exchange.tenant = header.tenant_id;
+            exchange.window = window;
+            exchange.recv = RecvWindow::new(window);
+            exchange.send = SendWindow::new(credit);
+            exchange.deadline = deadline;
+        });
+        self.counters.exchanges_opened += 1;
+        let start = Start {
+            corr_id: header.corr_id,
+            app_proto_id: header.app_proto_id,
+            tenant_id: header.tenant_id,
+            capability: unpin(&frame.cap),
+            lane,
+        };
+        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
+            return;
+        };
+        let id = self.exchanges.id(slot);
+        if parked {
+            self.park(
+                slot,
+                Event::Opened {
+                    id,
+                    start: start.clone(),
+                    payload,
+                    fin,
+                },
+            );
+            self.events.push_back(Event::Authorize { id, start });
+        } else {
+            self.events.push_back(Event::Opened {
+                id,
+                start,
+                payload,
+                fin,
+            });
+        }
+    }
+
+    /// What is wrong with the first payload of a windowed request.
+    fn window_fault(&self, len: usize, window: u32) -> Option<Violation> {
+        if len > window as usize {
+            Some(BEYOND_WINDOW)
+        } else if self.held_windowed + frame_cost(len) > self.config.limits.buffer_bytes() {
+            Some(TOO_SMALL)
+        } else {
+            None
+        }
+    }
+
+    fn accept_request_frame(&mut self, slot: u32, lane: Lane, now: Timestamp, frame: Frame) {
+        if !self.belongs(slot, lane, &frame.header) {
+            let fault = sequence(
+                Scope::Exchange,
+                "OAP-3-12",
+                "another app, tenant or lane than the START's",
+            );
+            return self.refuse_frame(lane, now, &frame.header, Some(slot), fault);
+        }
+        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
+            return;
+        };
+        let event = Event::Data {
+            id: self.exchanges.id(slot),
+            code: Code::OK,
+            payload,
+            fin,
+        };
+        self.deliver(slot, event);
+    }
+
+    fn handle_at_client(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+        let header = &frame.header;
+        let directions = header.flags.directions();
+        if directions != Flags::RESP && directions != Flags::EVENT {
+            let fault = sequence(Scope::Connection, "OAP-2-7", "neither answer nor event");
+            return self.fail(lane, now, fault);
+        }
+        let event = directions == Flags::EVENT;
+        let Some(slot) = self.exchanges.find(header.corr_id) else {
+            if event {
+                return self.discard_event(lane, now);
+            }
+            if header.corr_id == 0 || header.corr_id >= self.next_corr {
+                let fault = sequence(
+                    Scope::Connection,
+                    "OAP-3-20",
+                    "answer to what was never asked",
+                );
+                return self.fail(lane, now, fault);
+            }
+            self.counters.late_frames += 1;
+            return;
+        };
+        if !self.belongs(slot, lane, header) {
+            let fault = sequence(
+                Scope::Exchange,
+                "OAP-3-21",
+                "another app, tenant or lane than the START's",
+            );
+            return self.fail_exchange(slot, now, fault);
+        }
+        let ended = !event && header.flags.contains(Flags::END);
+        if self.exchanges.get(slot).phase == Phase::Discarding {
+            return self.discard_answer(slot, header, ended);
+        }
+        let code = header.code;
+        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
+            return;
+        };
+        let id = self.exchanges.id(slot);
+        if event {
+            self.events.push_back(Event::Pushed { id, code, payload });
+        } else {
+            self.events.push_back(Event::Data {
+                id,
+                code,
+                payload,
+                fin,
+            });
+            if ended {
+                self.forget(slot);
+            }
+        }
+    }
+
+    /// A frame of an exchange that the client has given up (OAP-3-18).
+    fn discard_answer(&mut self, slot: u32, header: &Header, ended: bool) {
+        self.counters.late_frames += 1;
+        let exchange = self.exchanges.get_mut(slot);
+        begin_peer(&mut exchange.marks, header.flags);
+        exchange.recv.receive(header.payload_len());
+        self.credit(slot, header.payload_len());
+        if header.flags.contains(Flags::ACK_REQ) && !ended {
+            self.ack_if_windowed(slot);
+        }
+        if ended {
+            self.forget(slot);
+            self.close_if_finished();
+        }
+    }
+
+    #[inline]
+    fn belongs(&self, slot: u32, lane: Lane, header: &Header) -> bool {
+        let exchange = self.exchanges.get(slot);
+        exchange.app == header.app_proto_id
+            && exchange.tenant == header.tenant_id
+            && exchange.lane == lane
+    }
+
+    /// Checks a frame of an open exchange against its windows and budgets, charges them, and gives
+    /// out its payload. `None`: it was a fault, and is dealt with.
+    #[inline]
+    fn take_payload(
+        &mut self,
+        slot: u32,
+        lane: Lane,
+        now: Timestamp,
+        frame: &Frame,
+    ) -> Option<(Payload, Fin)> {
+        let flags = frame.header.flags;
+        let len = frame.payload.len();
+        let cost = frame_cost(len);
+        let event = flags.contains(Flags::EVENT);
+        let exchange = self.exchanges.get_mut(slot);
+        let later = exchange.marks.has(Marks::PEER_BEGUN);
+        begin_peer(&mut exchange.marks, flags);
+        let windowed = exchange.marks.has(Marks::PEER_WINDOWED);
+        let counted = if is_error_body(&frame.header) { 0 } else { len };
+        if windowed {
+            if !exchange.recv.admits(counted) {
+                self.blame(slot, lane, now, &frame.header, BEYOND_WINDOW);
+                return None;
+            }
+            if self.held_windowed + cost > self.config.limits.buffer_bytes() {
+                self.blame(slot, lane, now, &frame.header, TOO_SMALL);
+                return None;
+            }
+        }
+        if len == 0 && !flags.intersects(Flags::START | Flags::END) {
+            exchange.empties = exchange.empties.saturating_add(1);
+            if exchange.empties > MAX_EMPTIES {
+                self.flood(lane, now, "OAP-10-11");
+                return None;
+            }
+        }
+        exchange.recv.receive(counted);
+        self.held += cost;
+        let end = flags.contains(Flags::END) && !event;
+        if end {
+            exchange.marks.set(Marks::PEER_FINISHED);
+        }
+        if windowed {
+            self.held_windowed += cost;
+            if later && !end && flags.contains(Flags::ACK_REQ) {
+                self.queue_ack(slot);
+            }
+        }
+        let payload = Payload::new(unpin(&frame.payload), flags, windowed);
+        Some((payload, if end { Fin::End } else { Fin::More }))
+    }
+
+    fn ack_if_windowed(&mut self, slot: u32) {
+        if self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED) {
+            self.queue_ack(slot);
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, slot: u32, event: Event) {
+        if self.exchanges.get(slot).phase == Phase::Parked {
+            self.park(slot, event);
+        } else {
+            self.events.push_back(event);
+        }
+    }
+
+    fn park(&mut self, slot: u32, event: Event) {
+        self.exchanges
+            .get_mut(slot)
+            .parked
+            .get_or_insert_default()
+            .push(event);
+    }
+
+    fn discard_event(&mut self, lane: Lane, now: Timestamp) {
+        self.counters.discarded_events += 1;
+        self.charge_fault(lane, now);
+    }
+
+    /// The fault lies with the frame's sender, whichever role that is.
+    fn blame(&mut self, slot: u32, lane: Lane, now: Timestamp, header: &Header, fault: Violation) {
+        match self.role {
+            Role::Server => self.refuse_frame(lane, now, header, Some(slot), fault),
+            Role::Client => self.fail_exchange(slot, now, fault),
+        }
+    }
+
+    /// Server: ends an exchange, or what would be one, for its client's fault (OAP-3-8).
+    pub(super) fn refuse_frame(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        header: &Header,
+        open: Option<u32>,
+        fault: Violation,
+    ) {
+        match open {
+            Some(slot) => {
+                if header.flags.contains(Flags::END) {
+                    self.exchanges.get_mut(slot).marks.set(Marks::PEER_FINISHED);
+                }
+                self.fail_exchange(slot, now, fault);
+            }
+            None => {
+                self.refuse_start(lane, header, fault);
+                self.charge_fault(lane, now);
+            }
+        }
+    }
+
+    /// Server: answers a frame that opens nothing.
+    fn refuse_start(&mut self, lane: Lane, header: &Header, fault: Violation) {
+        self.counters.refuse(fault.reason);
+        let reply = Reply::error(header.corr_id, fault.code, fault.reason, fault.message)
+            .of_exchange(header.app_proto_id, header.tenant_id)
+            .retry_after(self.config.retry_after_ms);
+        self.push_reply(lane, reply);
+        if !header.flags.contains(Flags::END) && header.corr_id != 0 {
+            self.remember_late(header.corr_id);
+        }
+    }
+
+    /// Ends an open exchange for the peer's fault, at either role (OAP-3-8, OAP-3-9).
+    pub(super) fn fail_exchange(&mut self, slot: u32, now: Timestamp, fault: Violation) {
+        self.counters.refuse(fault.reason);
+        let lane = self.exchanges.get(slot).lane;
+        self.end_with_error(slot, fault.code, fault.reason, fault.message);
+        self.end_exchange(slot, End::Violation(fault));
+        self.charge_fault(lane, now);
+    }
+
+    /// Tells the peer that an exchange is over: RESP|END at a server, CANCEL at a client whose peer
+    /// takes it.
+    pub(super) fn end_with_error(
+        &mut self,
+        slot: u32,
+        code: Code,
+        reason: Reason,
+        message: &'static str,
+    ) {
+        let exchange = self.exchanges.get(slot);
+        let lane = exchange.lane;
+        let reply = Reply::error(exchange.corr, code, reason, message)
+            .retry_after(self.config.retry_after_ms);
+        match self.role {
+            Role::Server => {
+                let reply = reply.of_exchange(exchange.app, exchange.tenant);
+                self.push_reply(lane, reply);
+            }
+            Role::Client => self.send_cancel(lane, reply),
+        }
+    }
+
+    /// The exchange is over before its end; the application is told.
+    pub(super) fn end_exchange(&mut self, slot: u32, end: End) {
+        let id = self.exchanges.id(slot);
+        self.drop_parked(slot);
+        self.events.push_back(Event::Ended { id, end });
+        match self.role {
+            Role::Server => self.finish_at_server(slot, false),
+            Role::Client => self.abandon(slot),
+        }
+    }
+
+    /// Client: nobody waits for the answer any more. Towards a peer without CANCEL the exchange
+    /// stays, so that a windowed answer still gets its credit (OAP-3-18).
+    pub(super) fn abandon(&mut self, slot: u32) {
+        if self.peer.features.contains(crate::wire::Features::CANCEL) {
+            return self.forget(slot);
+        }
+        let exchange = self.exchanges.get_mut(slot);
+        exchange.generation = exchange.generation.wrapping_add(1);
+        exchange.phase = Phase::Discarding;
+        exchange.deadline = Timestamp::MAX;
+        exchange.marks.set(Marks::FINISHED);
+        exchange.marks.clear(Marks::READY | Marks::ACK_QUEUED);
+        exchange.queue.clear();
+        exchange.queued = 0;
+    }
+
+    /// Whether the wire still knows the exchange and the application still works on it.
+    #[cfg(feature = "comp")]
+    pub(super) fn is_live(&self, slot: u32) -> bool {
+        matches!(self.exchanges.get(slot).phase, Phase::Open | Phase::Parked)
+    }
+
+    /// The exchange is over on the wire and its slot is free.
+    pub(super) fn forget(&mut self, slot: u32) {
+        self.exchanges.detach(slot);
+        self.exchanges.free(slot);
+    }
+
+    /// Server: the exchange is over on the wire. Its slot is free once the handler's work is
+    /// (OAP-3-17).
+    pub(super) fn finish_at_server(&mut self, slot: u32, work_done: bool) {
+        let exchange = self.exchanges.get_mut(slot);
+        if exchange.phase == Phase::Ended {
+            return;
+        }
+        if !exchange.marks.has(Marks::PEER_FINISHED) {
+            let corr = exchange.corr;
+            self.remember_late(corr);
+        }
+        self.exchanges.detach(slot);
+        if work_done {
+            self.exchanges.free(slot);
+            self.close_if_finished();
+        } else {
+            let exchange = self.exchanges.get_mut(slot);
+            exchange.phase = Phase::Ended;
+            exchange.deadline = Timestamp::MAX;
+            exchange.queue.clear();
+            exchange.queued = 0;
+        }
+    }
+
+    /// Gives back the budget of frames that no verdict let through.
+    pub(super) fn drop_parked(&mut self, slot: u32) {
+        let Some(parked) = self.exchanges.get_mut(slot).parked.take() else {
+            return;
+        };
+        let windowed = self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED);
+        for event in parked.iter() {
+            if let Event::Opened { payload, .. } | Event::Data { payload, .. } = event {
+                let cost = frame_cost(payload.wire_len());
+                self.held -= cost;
+                if windowed {
+                    self.held_windowed -= cost;
+                }
+            }
+        }
+    }
+
+    /// The lane's peer has ended its side between frames (OAP-1-11, OAP-1-12).
+    pub(super) fn end_of_lane(&mut self, lane: Lane) {
+        self.lanes.get_mut(lane).frame_deadline = Timestamp::MAX;
+        let whole_connection = !self.config.multi_lane;
+        if self.role == Role::Client && whole_connection {
+            return self.shut(CloseReason::PeerClosed);
+        }
+        let slots: Vec<u32> = self.slots_on(lane).collect();
+        for slot in slots {
+            let exchange = self.exchanges.get(slot);
+            let complete = exchange.marks.has(Marks::PEER_FINISHED);
+            match (self.role, exchange.phase) {
+                (Role::Client, Phase::Discarding) => self.forget(slot),
+                (Role::Client, _) => {
+                    let fault = Violation::exchange(Reason::Io, "OAP-1-12", "the lane has ended");
+                    let id = self.exchanges.id(slot);
+                    self.events.push_back(Event::Ended {
+                        id,
+                        end: End::Violation(fault),
+                    });
+                    self.forget(slot);
+                }
+                (Role::Server, Phase::Ended) => {}
+                (Role::Server, _) if complete => {}
+                (Role::Server, _) => {
+                    self.exchanges.get_mut(slot).marks.set(Marks::PEER_FINISHED);
+                    let event = Event::Truncated {
+                        id: self.exchanges.id(slot),
+                    };
+                    self.deliver(slot, event);
+                }
+            }
+        }
+        if whole_connection {
+            self.eof = true;
+            self.close_if_finished();
+        }
+    }
+
+    /// The lane was cut off: as if every exchange on it had been cancelled (OAP-11-9).
+    pub(super) fn cut_lane(&mut self, lane: Lane) {
+        let slots: Vec<u32> = self.slots_on(lane).collect();
+        for slot in slots {
+            let id = self.exchanges.id(slot);
+            match (self.role, self.exchanges.get(slot).phase) {
+                (_, Phase::Ended) => {}
+                (Role::Client, Phase::Discarding) => self.forget(slot),
+                (Role::Client, _) => {
+                    self.events.push_back(Event::Ended {
+                        id,
+                        end: End::Cancelled {
+                            code: Code::TIMEOUT,
+                            reason: None,
+                        },
+                    });
+                    self.forget(slot);
+                }
+                (Role::Server, _) => self.end_exchange(
+                    slot,
+                    End::Cancelled {
+                        code: Code::TIMEOUT,
+                        reason: None,
+                    },
+                ),
+            }
+        }
+    }
+
+    fn slots_on(&self, lane: Lane) -> impl Iterator<Item = u32> + '_ {
+        self.exchanges
+            .slots()
+            .filter(move |&slot| self.exchanges.get(slot).lane == lane)
+    }
+
+    /// Whether the next frame has room in the buffer budget, seen before it is taken (OAP-6-16).
+    /// Control frames and frames of windowed directions always have.
+    pub(super) fn next_frame_fits(&self, buf: &BytesMut) -> bool {
+        let Some(bytes) = buf.first_chunk::<HEADER_LEN>() else {
+            return true;
+        };
+        let Ok(header) = Header::parse(bytes, self.config.limits.max_frame()) else {
+            return true;
+        };
+        let windowed = match self.exchanges.find(header.corr_id) {
+            Some(slot) => self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED),
+            None => header.flags.contains(Flags::ACK_REQ),
+        };
+        header.app_proto_id == 0
+            || windowed
+            || self.held + frame_cost(header.payload_len()) <= self.config.limits.buffer_bytes()
+    }
+
+    /// Arms the timer of an incomplete frame (OAP-10-2).
+    #[inline]
+    pub(super) fn await_rest(&mut self, lane: Lane, now: Timestamp, buf: &BytesMut) {
+        if buf.is_empty() {
+            return;
+        }
+        let frame_time = self.config.timers.frame;
+        let state = self.lanes.get_mut(lane);
+        let len = state.decoder.pending().map_or(0, |header| header.len);
+        if state.frame_deadline == Timestamp::MAX {
+            state.frame_started = now;
+        }
+        let deadline = state.frame_started + budget::frame_time(frame_time, len);
+        if state.frame_deadline != deadline {
+            state.frame_deadline = deadline;
+            self.lanes.earliest = self.lanes.earliest.min(deadline);
+        }
+    }
+}
+
+/// The body of an error that ends an answer needs no credit (OAP-6-7).
+#[inline]
+fn is_error_body(header: &Header) -> bool {
+    header.code.is_error() && header.flags.contains(Flags::RESP | Flags::END)
+}
+
+/// Notes the first frame of the peer's direction and whether it keeps to our window (OAP-6-1).
+#[inline]
+fn begin_peer(marks: &mut Marks, flags: Flags) {
+    if !marks.has(Marks::PEER_BEGUN) {
+        marks.set(Marks::PEER_BEGUN);
+        if flags.contains(Flags::ACK_REQ) {
+            marks.set(Marks::PEER_WINDOWED);
+        }
+    }
+}
+
+#[inline]
+fn unpin(bytes: &Bytes) -> Bytes {
+    if bytes.is_empty() {
+        Bytes::new()
+    } else if bytes.len() <= COPY_MAX {
+        Bytes::copy_from_slice(bytes)
+    } else {
+        bytes.clone()
+    }
+}

@@ -1,0 +1,286 @@
+//! What the application sends (OAP-3, OAP-6, OAP-7).
+
+use bytes::Bytes;
+
+use super::exchange::{Marks, Phase, Queued};
+use super::window::{RecvWindow, SendWindow};
+use super::{Connection, Life, Role};
+use crate::wire::{Codings, Flags, Header, MIN_LEN};
+use crate::{Body, Code, ExchangeId, Fin, Head, SendError, Timestamp};
+
+impl Connection {
+    /// Opens an exchange with the beginning of its request, or all of it.
+    ///
+    /// A body that is whole goes without window if one frame takes it; a longer or a streaming one
+    /// keeps to the server's window where [`Config::windows`](crate::Config::windows) says so.
+    ///
+    /// # Errors
+    /// A [`SendError`]: nothing changed.
+    pub fn request(
+        &mut self,
+        now: Timestamp,
+        head: Head,
+        body: Body,
+        fin: Fin,
+    ) -> Result<ExchangeId, SendError> {
+        self.check_request(&head, &body)?;
+        let chunk = self.first_chunk(&head, body.len(), fin);
+        let one_frame = fin.is_end() && chunk == body.len();
+        let windowed = self.config.windows && !one_frame;
+        let corr = self.next_corr;
+        self.next_corr += 1;
+        let timeout = head
+            .timeout
+            .or(fin.is_end().then_some(self.config.timers.request));
+        let deadline = timeout.map_or(Timestamp::MAX, |timeout| self.times.arm(now + timeout));
+        let (window, credit) = (self.receive_window(), self.peer.window);
+        let slot = self.exchanges.open(corr, |exchange| {
+            exchange.phase = Phase::Open;
+            exchange.marks = Marks::new(
+                Marks::BEGUN
+                    | if windowed { Marks::WINDOWED } else { 0 }
+                    | if fin.is_end() { Marks::FINISHED } else { 0 },
+            );
+            exchange.empties = 0;
+            exchange.lane = head.lane;
+            exchange.app = head.app_proto_id;
+            exchange.tenant = head.tenant_id;
+            exchange.window = window;
+            exchange.recv = RecvWindow::new(window);
+            exchange.send = SendWindow::new(credit);
+            exchange.deadline = deadline;
+        });
+        self.counters.exchanges_opened += 1;
+        self.encode_start(slot, head, body, fin, chunk);
+        Ok(self.exchanges.id(slot))
+    }
+
+    fn check_request(&self, head: &Head, body: &Body) -> Result<(), SendError> {
+        if self.role != Role::Client {
+            return Err(SendError::Role);
+        }
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        if self.life == Life::Draining || self.peer.going_away {
+            return Err(SendError::Draining);
+        }
+        if head.app_proto_id == 0 {
+            return Err(SendError::ControlId);
+        }
+        if !self.lanes.exists(head.lane) {
+            return Err(SendError::NoLane);
+        }
+        let capacity = self.capacity();
+        if self.exchanges.taken() >= capacity {
+            return Err(SendError::OverCapacity {
+                limit: capacity as u32,
+            });
+        }
+        let limit = self.peer.max_payload();
+        let cap_len = head.capability.len();
+        if cap_len > limit.min(usize::from(u16::MAX)) {
+            return Err(SendError::TooLarge {
+                size: cap_len,
+                limit: limit.min(usize::from(u16::MAX)),
+            });
+        }
+        self.check_body(
+            body,
+            limit - cap_len,
+            self.config.windows.then_some(self.peer.window),
+        )
+    }
+
+    /// A compressed body cannot be split: it must fit one frame, and the window where there is one.
+    fn check_body(&self, body: &Body, limit: usize, window: Option<u32>) -> Result<(), SendError> {
+        if !body.is_compressed() {
+            return Ok(());
+        }
+        if !self.peer.codings.contains(Codings::ZLIB) {
+            return Err(SendError::Unsupported);
+        }
+        let limit = window.map_or(limit, |window| limit.min(window as usize));
+        if body.len() > limit {
+            return Err(SendError::TooLarge {
+                size: body.len(),
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many bytes of the body the START frame takes.
+    fn first_chunk(&self, head: &Head, len: usize, fin: Fin) -> usize {
+        let frame = self.config.limits.chunk().min(self.peer.max_frame + 4) as usize;
+        let room = (self.peer.max_payload() - head.capability.len())
+            .min(frame.saturating_sub(crate::wire::HEADER_LEN + head.capability.len()));
+        let whole = len <= room && fin.is_end();
+        let credit = self.peer.window as usize;
+        let limit = if self.config.windows && !whole {
+            room.min(credit)
+        } else {
+            room
+        };
+        len.min(limit)
+    }
+
+    fn encode_start(&mut self, slot: u32, head: Head, mut body: Body, fin: Fin, chunk: usize) {
+        let exchange = self.exchanges.get_mut(slot);
+        let windowed = exchange.marks.has(Marks::WINDOWED);
+        let whole = chunk == body.bytes.len() || body.is_compressed();
+        let payload = if whole {
+            core::mem::take(&mut body.bytes)
+        } else {
+            body.bytes.split_to(chunk)
+        };
+        let mut flags = Flags::REQ | Flags::START | body.flags;
+        if whole && fin.is_end() {
+            flags |= Flags::END;
+        }
+        if windowed {
+            flags |= Flags::ACK_REQ;
+            exchange.send.send(payload.len());
+        }
+        let header = Header {
+            len: MIN_LEN + (head.capability.len() + payload.len()) as u32,
+            flags,
+            code: Code::OK,
+            app_proto_id: head.app_proto_id,
+            tenant_id: head.tenant_id,
+            cap_len: head.capability.len() as u16,
+            corr_id: exchange.corr,
+        };
+        if !whole {
+            let end = if fin.is_end() {
+                Flags::END
+            } else {
+                Flags::NONE
+            };
+            let flags = Flags::REQ | body.flags | end;
+            exchange.queued = body.bytes.len();
+            exchange.queue.push_back(Queued {
+                bytes: body.bytes,
+                flags,
+                code: Code::OK,
+                credited: true,
+            });
+        }
+        self.lanes
+            .get_mut(head.lane)
+            .out
+            .push(&header, head.capability, payload);
+        self.lanes.touch(head.lane);
+        self.counters.frames_sent += 1;
+        self.make_ready(slot);
+    }
+
+    /// Sends more on an exchange; see [`Exchange`](super::Exchange) for the commands made of it.
+    #[inline]
+    pub(super) fn send_on(
+        &mut self,
+        slot: u32,
+        direction: Flags,
+        code: Code,
+        body: Body,
+        fin: Fin,
+    ) -> Result<(), SendError> {
+        self.check_send(slot, direction)?;
+        if body.is_compressed() {
+            let exchange = self.exchanges.get(slot);
+            let window = exchange
+                .marks
+                .has(Marks::WINDOWED)
+                .then_some(self.peer.window);
+            self.check_body(&body, self.peer.max_payload(), window)?;
+        }
+        let room = self.config.limits.send_buffer() as usize;
+        let exchange = self.exchanges.get_mut(slot);
+        if exchange.queued >= room && !fin.is_end() {
+            exchange.marks.set(Marks::WANTS_ROOM);
+            return Err(SendError::Full);
+        }
+        let end = if fin.is_end() {
+            Flags::END
+        } else {
+            Flags::NONE
+        };
+        if fin.is_end() {
+            exchange.marks.set(Marks::FINISHED);
+        }
+        let credited = !(fin.is_end() && code.is_error() && direction == Flags::RESP);
+        self.times.used();
+        self.queue_body(
+            slot,
+            Queued {
+                bytes: body.bytes,
+                flags: direction | body.flags | end,
+                code,
+                credited,
+            },
+        );
+        Ok(())
+    }
+
+    fn check_send(&self, slot: u32, direction: Flags) -> Result<(), SendError> {
+        let exchange = self.exchanges.get(slot);
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        match exchange.phase {
+            Phase::Open => {}
+            Phase::Parked => return Err(SendError::Unauthorized),
+            Phase::Free | Phase::Ended | Phase::Discarding => return Err(SendError::Ended),
+        }
+        if (direction == Flags::REQ) != (self.role == Role::Client) {
+            return Err(SendError::Role);
+        }
+        if exchange.marks.has(Marks::FINISHED) {
+            Err(SendError::Finished)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn queue_body(&mut self, slot: u32, queued: Queued) {
+        let rest = if self.may_send_now(slot) {
+            self.encode_chunk(slot, queued)
+        } else {
+            Some(queued)
+        };
+        if let Some(rest) = rest {
+            let exchange = self.exchanges.get_mut(slot);
+            exchange.queued += rest.bytes.len();
+            exchange.queue.push_back(rest);
+            self.make_ready(slot);
+        }
+    }
+
+    /// This side's END is encoded.
+    #[inline]
+    pub(super) fn sent_end(&mut self, slot: u32) {
+        if self.role == Role::Server {
+            let released = self.exchanges.get(slot).marks.has(Marks::RELEASED);
+            self.finish_at_server(slot, released || !self.config.explicit_release);
+        }
+    }
+
+    /// Ends an exchange with an error body, which needs neither room nor credit.
+    pub(super) fn send_error_body(&mut self, slot: u32, code: Code, body: Bytes) {
+        let exchange = self.exchanges.get_mut(slot);
+        exchange.queue.clear();
+        exchange.queued = 0;
+        exchange.marks.set(Marks::FINISHED);
+        let flags = Flags::RESP | Flags::END;
+        self.queue_body(
+            slot,
+            Queued {
+                bytes: body,
+                flags,
+                code,
+                credited: false,
+            },
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! What happens when time passes (OAP-10). Time only ever comes in from outside.
+
+use core::time::Duration;
+
+use super::exchange::Phase;
+use super::{Connection, Role};
+use crate::event::End;
+use crate::wire::Features;
+use crate::{CloseReason, Code, Lane, Reason, Timer, Timestamp};
+
+/// How long after the last frame buffers are given back.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub(super) struct Timetable {
+    opened: Timestamp,
+    pub(super) first_byte: bool,
+    pub(super) last_frame: Timestamp,
+    /// The HELLO sent, while it is not answered.
+    pub(super) hello_sent: Option<Timestamp>,
+    /// Since when bytes wait without progress.
+    write_since: Option<Timestamp>,
+    /// The PING sent, while it is not answered.
+    pub(super) ping: Option<(u64, Timestamp)>,
+    trimmed: bool,
+    /// A lower bound of the deadlines of all exchanges.
+    earliest_exchange: Timestamp,
+}
+
+impl Timetable {
+    pub(super) const fn new(now: Timestamp) -> Self {
+        Self {
+            opened: now,
+            first_byte: false,
+            last_frame: now,
+            hello_sent: None,
+            write_since: None,
+            ping: None,
+            trimmed: true,
+            earliest_exchange: Timestamp::MAX,
+        }
+    }
+
+    #[inline]
+    pub(super) fn frame_received(&mut self, now: Timestamp) {
+        self.last_frame = now;
+        self.trimmed = false;
+    }
+
+    /// Something was queued that may need trimming later.
+    pub(super) fn used(&mut self) {
+        self.trimmed = false;
+    }
+
+    /// Notes an exchange's deadline and returns it.
+    #[inline]
+    pub(super) fn arm(&mut self, deadline: Timestamp) -> Timestamp {
+        self.earliest_exchange = self.earliest_exchange.min(deadline);
+        deadline
+    }
+}
+
+impl Connection {
+    /// Time has passed; `now` may be earlier or later than the deadline asked for.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.time_writes(now);
+        if self.is_closed() {
+            return;
+        }
+        if let Some(timer) = self.expired(now) {
+            return self.shut(CloseReason::TimedOut(timer));
+        }
+        if now >= self.lanes.earliest {
+            self.time_frames(now);
+        }
+        if now >= self.times.earliest_exchange {
+            self.time_exchanges(now);
+        }
+        if self.ping_due().is_some_and(|due| now >= due) {
+            self.send_ping(now);
+        }
+        if now >= self.trim_due() {
+            self.trim();
+        }
+    }
+
+    /// The earliest moment at which [`Connection::handle_timeout`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let timers = &self.config.timers;
+        let mut deadline = match self.times.write_since {
+            Some(since) => since + timers.write,
+            None => Timestamp::MAX,
+        };
+        if !self.is_closed() {
+            deadline = deadline
+                .min(self.idle_due())
+                .min(self.lanes.earliest)
+                .min(self.times.earliest_exchange)
+                .min(self.trim_due());
+            if self.awaits_first_byte() {
+                deadline = deadline.min(self.times.opened + timers.first_frame);
+            }
+            if let Some(sent) = self.times.hello_sent {
+                deadline = deadline.min(sent + timers.hello);
+            }
+            if let Some(due) = self.ping_due() {
+                deadline = deadline.min(due);
+            }
+        }
+        (deadline != Timestamp::MAX).then_some(deadline)
+    }
+
+    /// Whether a connection-level timer of the peer's has run out.
+    fn expired(&self, now: Timestamp) -> Option<Timer> {
+        let timers = &self.config.timers;
+        if self.awaits_first_byte() && now >= self.times.opened + timers.first_frame {
+            Some(Timer::FirstFrame)
+        } else if self
+            .times
+            .hello_sent
+            .is_some_and(|sent| now >= sent + timers.hello)
+        {
+            Some(Timer::Hello)
+        } else if now >= self.idle_due() {
+            Some(Timer::Idle)
+        } else {
+            None
+        }
+    }
+
+    fn awaits_first_byte(&self) -> bool {
+        self.role == Role::Server && !self.times.first_byte
+    }
+
+    /// The idle timer stands still while this side has stopped reading (OAP-10-3).
+    fn idle_due(&self) -> Timestamp {
+        if self.lanes.any_stalled() || self.eof {
+            Timestamp::MAX
+        } else {
+            self.times.last_frame + self.config.timers.idle
+        }
+    }
+
+    /// Half of the shorter idle time after the last frame (OAP-10-5).
+    fn ping_due(&self) -> Option<Timestamp> {
+        if !self.peer.features.contains(Features::PING)
+            || self.times.ping.is_some()
+            || self.lanes.any_stalled()
+            || self.eof
+        {
+            return None;
+        }
+        let idle = self.peer.idle.map_or(self.config.timers.idle, |peer| {
+            peer.min(self.config.timers.idle)
+        });
+        Some(self.times.last_frame + idle / 2)
+    }
+
+    fn trim_due(&self) -> Timestamp {
+        if self.times.trimmed {
+            Timestamp::MAX
+        } else {
+            self.times.last_frame + TRIM_AFTER
+        }
+    }
+
+    fn trim(&mut self) {
+        self.times.trimmed = true;
+        self.exchanges.trim();
+        self.lanes.trim();
+        self.events.shrink_to_fit();
+        self.late.shrink_to_fit();
+    }
+
+    /// Keeps the write timer: it runs while bytes wait, and begins anew with each progress.
+    pub(super) fn watch_writes(&mut self, now: Timestamp) {
+        let advanced = self.lanes.take_advanced();
+        if !self.lanes.any_encoded() {
+            self.times.write_since = None;
+        } else if advanced || self.times.write_since.is_none() {
+            self.times.write_since = Some(now);
+        }
+    }
+
+    fn time_writes(&mut self, now: Timestamp) {
+        self.watch_writes(now);
+        if self
+            .times
+            .write_since
+            .is_some_and(|since| now >= since + self.config.timers.write)
+        {
+            self.write_failed = true;
+            self.times.write_since = None;
+            self.shut(CloseReason::TimedOut(Timer::Write));
+        }
+    }
+
+    fn time_frames(&mut self, now: Timestamp) {
+        let mut earliest = Timestamp::MAX;
+        let mut late = None;
+        for (lane, state) in self.lanes.iter_mut() {
+            if now >= state.frame_deadline {
+                late = late.or(Some(lane));
+            }
+            earliest = earliest.min(state.frame_deadline);
+        }
+        self.lanes.earliest = earliest;
+        if late.is_some() {
+            self.shut(CloseReason::TimedOut(Timer::Frame));
+        }
+    }
+
+    /// Ends the exchanges whose time is over. A deadline is a lower bound, so that an exchange that
+    /// ends in time costs nothing here.
+    fn time_exchanges(&mut self, now: Timestamp) {
+        let mut earliest = Timestamp::MAX;
+        for slot in 0..self.exchanges.len() {
+            let exchange = self.exchanges.get(slot);
+            if !matches!(exchange.phase, Phase::Parked | Phase::Open) {
+                continue;
+            }
+            if now < exchange.deadline {
+                earliest = earliest.min(exchange.deadline);
+            } else if exchange.deadline != Timestamp::MAX {
+                self.time_out(slot);
+            }
+        }
+        self.times.earliest_exchange = earliest;
+    }
+
+    fn time_out(&mut self, slot: u32) {
+        self.counters.refuse(Reason::Timeout);
+        let (code, message) = match self.role {
+            Role::Server => (Code::GATEWAY_TIMEOUT, "no verdict in time"),
+            Role::Client => (Code::TIMEOUT, "no answer in time"),
+        };
+        self.end_with_error(slot, code, Reason::Timeout, message);
+        self.end_exchange(slot, End::TimedOut);
+    }
+
+    /// Queues a PING on the first lane.
+    pub(super) fn send_ping(&mut self, now: Timestamp) -> u64 {
+        self.ping_nonce += 1;
+        let nonce = self.ping_nonce;
+        self.times.ping = Some((nonce, now));
+        self.push_control(Lane::FIRST, super::lanes::ReplyKind::Ping, nonce, Code::OK);
+        nonce
+    }
+}

@@ -1,0 +1,323 @@
+//! Frames into a queue of bytes that a vectored write can take as they are.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+#[cfg(feature = "std")]
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use super::header::Header;
+
+/// Payloads up to this size are copied behind their header: one slice for the writer in place of
+/// two, and cheaper than keeping the owner alive.
+const INLINE_MAX: usize = 256;
+/// An emptied header buffer above this size goes back to the allocator.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+/// Encoded frames that wait for a writer.
+///
+/// Headers and small payloads share one buffer, larger payloads stay the caller's [`Bytes`]. As a
+/// [`Buf`] it hands out exactly what is not written yet, so a partial or cancelled write neither
+/// loses nor repeats a byte.
+///
+/// ```
+/// use bytes::{Buf, Bytes};
+/// use oap_core::Code;
+/// use oap_core::wire::{Flags, FrameQueue, Header, MIN_LEN};
+///
+/// let mut queue = FrameQueue::new();
+/// let header = Header {
+///     len: MIN_LEN,
+///     flags: Flags::REQ | Flags::START | Flags::END,
+///     code: Code::OK,
+///     app_proto_id: 0x0f01,
+///     tenant_id: 0,
+///     cap_len: 0,
+///     corr_id: 1,
+/// };
+/// queue.push(&header, Bytes::new(), Bytes::new());
+/// assert_eq!(queue.remaining(), 37);
+/// queue.advance(37);
+/// assert!(!queue.has_remaining());
+/// ```
+#[derive(Default)]
+pub struct FrameQueue {
+    inline: Vec<u8>,
+    /// First byte of `inline` that is not written yet.
+    head: usize,
+    parts: VecDeque<Part>,
+    len: usize,
+    advanced: bool,
+}
+
+/// Some bytes of the inline buffer, then a payload of the caller's.
+struct Part {
+    inline: usize,
+    tail: Bytes,
+}
+
+impl FrameQueue {
+    /// An empty queue that holds no heap.
+    pub const fn new() -> Self {
+        Self {
+            inline: Vec::new(),
+            head: 0,
+            parts: VecDeque::new(),
+            len: 0,
+            advanced: false,
+        }
+    }
+
+    /// Appends one frame. `header.len` and `header.cap_len` must match the two byte strings.
+    #[inline]
+    pub fn push(&mut self, header: &Header, cap: Bytes, payload: Bytes) {
+        debug_assert_eq!(header.payload_len(), payload.len());
+        debug_assert_eq!(usize::from(header.cap_len), cap.len());
+        self.push_inline(&header.encode());
+        if !cap.is_empty() {
+            self.push_bytes(cap);
+        }
+        if !payload.is_empty() {
+            self.push_bytes(payload);
+        }
+    }
+
+    /// Appends one frame whose payload is copied, whatever its size.
+    pub(crate) fn push_copied(&mut self, header: &Header, payload: &[u8]) {
+        debug_assert_eq!(header.payload_len(), payload.len());
+        self.push_inline(&header.encode());
+        self.push_inline(payload);
+    }
+
+    /// Whether something was taken since the last call.
+    pub(crate) fn take_advanced(&mut self) -> bool {
+        core::mem::take(&mut self.advanced)
+    }
+
+    /// Gives memory back that an idle connection does not need.
+    pub(crate) fn trim(&mut self) {
+        if self.len == 0 {
+            *self = Self {
+                advanced: self.advanced,
+                ..Self::new()
+            };
+        }
+    }
+
+    #[inline]
+    fn push_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() <= INLINE_MAX {
+            self.push_inline(&bytes);
+            return;
+        }
+        self.len += bytes.len();
+        match self.parts.back_mut() {
+            Some(last) if last.tail.is_empty() => last.tail = bytes,
+            _ => self.parts.push_back(Part {
+                inline: 0,
+                tail: bytes,
+            }),
+        }
+    }
+
+    #[inline]
+    fn push_inline(&mut self, bytes: &[u8]) {
+        self.inline.extend_from_slice(bytes);
+        self.len += bytes.len();
+        match self.parts.back_mut() {
+            Some(last) if last.tail.is_empty() => last.inline += bytes.len(),
+            _ => self.parts.push_back(Part {
+                inline: bytes.len(),
+                tail: Bytes::new(),
+            }),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.parts.clear();
+        self.head = 0;
+        if self.inline.capacity() > KEEP_CAPACITY {
+            self.inline = Vec::new();
+        } else {
+            self.inline.clear();
+        }
+    }
+
+    /// Moves unwritten inline bytes to the front once more than half of the buffer is written.
+    fn compact(&mut self) {
+        if self.head > KEEP_CAPACITY && self.head * 2 > self.inline.len() {
+            self.inline.drain(..self.head);
+            self.head = 0;
+        }
+    }
+}
+
+impl Buf for FrameQueue {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.len
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.parts.front() {
+            Some(part) if part.inline > 0 => &self.inline[self.head..self.head + part.inline],
+            Some(part) => &part.tail,
+            None => &[],
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
+        let (mut used, mut at) = (0, self.head);
+        for part in &self.parts {
+            if part.inline > 0 && used < dst.len() {
+                dst[used] = IoSlice::new(&self.inline[at..at + part.inline]);
+                at += part.inline;
+                used += 1;
+            }
+            if !part.tail.is_empty() && used < dst.len() {
+                dst[used] = IoSlice::new(&part.tail);
+                used += 1;
+            }
+            if used == dst.len() {
+                break;
+            }
+        }
+        used
+    }
+
+    /// # Panics
+    /// If `count` passes what remains, as [`Buf::advance`] says.
+    fn advance(&mut self, count: usize) {
+        assert!(count <= self.len, "cannot advance past the end");
+        self.advanced |= count > 0;
+        self.len -= count;
+        if self.len == 0 {
+            return self.reset();
+        }
+        let mut left = count;
+        while let Some(part) = self.parts.front_mut() {
+            let inline = left.min(part.inline);
+            part.inline -= inline;
+            self.head += inline;
+            left -= inline;
+            let tail = left.min(part.tail.len());
+            if tail == part.tail.len() && part.inline == 0 {
+                self.parts.pop_front();
+            } else {
+                part.tail.advance(tail);
+            }
+            left -= tail;
+            if left == 0 {
+                break;
+            }
+        }
+        self.compact();
+    }
+}
+
+impl fmt::Debug for FrameQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameQueue")
+            .field("bytes", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+    use crate::wire::{Flags, MIN_LEN};
+
+    fn push(queue: &mut FrameQueue, corr_id: u64, payload: Bytes) {
+        let header = Header {
+            len: MIN_LEN + payload.len() as u32,
+            flags: Flags::REQ,
+            code: Code::OK,
+            app_proto_id: 1,
+            tenant_id: 0,
+            cap_len: 0,
+            corr_id,
+        };
+        queue.push(&header, Bytes::new(), payload);
+    }
+
+    fn filled() -> FrameQueue {
+        let mut queue = FrameQueue::new();
+        for (corr_id, size) in [(1, 0), (2, 64), (3, 5_000), (4, 256), (5, 257), (6, 1)] {
+            push(
+                &mut queue,
+                corr_id,
+                Bytes::from(alloc::vec![corr_id as u8; size]),
+            );
+        }
+        queue
+    }
+
+    fn drain(queue: &mut FrameQueue, step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while queue.has_remaining() {
+            let chunk = queue.chunk();
+            let take = step.min(chunk.len());
+            assert!(take > 0, "a queue with bytes left lends an empty chunk");
+            out.extend_from_slice(&chunk[..take]);
+            queue.advance(take);
+        }
+        out
+    }
+
+    #[test]
+    fn partial_writes_lose_and_repeat_nothing() {
+        let whole = drain(&mut filled(), usize::MAX);
+        assert_eq!(whole.len(), 6 * 37 + 64 + 5_000 + 256 + 257 + 1);
+        for step in [1, 3, 37, 100, 4_096] {
+            assert_eq!(drain(&mut filled(), step), whole, "in steps of {step}");
+        }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn small_frames_share_one_slice() {
+        let mut queue = FrameQueue::new();
+        for corr_id in 0..16 {
+            push(&mut queue, corr_id, Bytes::from_static(&[7; 64]));
+        }
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(queue.chunks_vectored(&mut slices), 1);
+        assert_eq!(slices[0].len(), 16 * (37 + 64));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn slices_are_the_chunks_in_order() {
+        let mut queue = filled();
+        queue.advance(40);
+        let mut slices = [IoSlice::new(&[]); 8];
+        let used = queue.chunks_vectored(&mut slices);
+        let joined: Vec<u8> = slices[..used]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect();
+        assert_eq!(joined, drain(&mut queue, usize::MAX));
+    }
+
+    #[test]
+    fn pushing_between_partial_writes_keeps_the_order() {
+        let mut queue = FrameQueue::new();
+        let mut expected = FrameQueue::new();
+        let mut out = Vec::new();
+        for round in 0..200_u64 {
+            let payload = Bytes::from(alloc::vec![round as u8; (round as usize * 37) % 900]);
+            push(&mut queue, round, payload.clone());
+            push(&mut expected, round, payload);
+            let take = queue.chunk().len().min(round as usize % 211);
+            out.extend_from_slice(&queue.chunk()[..take]);
+            queue.advance(take);
+        }
+        out.extend(drain(&mut queue, usize::MAX));
+        assert_eq!(out, drain(&mut expected, usize::MAX));
+    }
+}
