@@ -35,9 +35,9 @@ impl InflateError {
 
 /// Inflates one whole zlib stream (RFC 1950) to at most `limit` bytes (OAP-8-3, OAP-8-4).
 ///
-/// Memory follows what was produced (OAP-8-5): the result starts at 4 KiB and at most doubles, never
-/// past `limit` + 1 bytes, and has no spare capacity in the end. Besides that there is the decoder's
-/// state, 47 KiB while the call lasts.
+/// Memory follows what was produced (OAP-8-5): the result starts at 4 KiB and at most doubles,
+/// never past `limit` + 1 bytes, and has no spare capacity in the end. Besides that there is the
+/// decoder's state, 47 KiB while the call lasts.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ impl InflateError {
 /// dictionary and is followed by nothing.
 ///
 /// ```
-/// use oap_core::{InflateError, deflate, inflate};
+/// use oap_core::inflate::{InflateError, deflate, inflate};
 ///
 /// let text = [b'a'; 1_000];
 /// let small = deflate(&text).ok_or("larger")?;
@@ -96,8 +96,10 @@ pub fn inflate(input: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
 /// Deflates `input` into one zlib stream; `None` unless that makes it smaller (OAP-8-1).
 ///
 /// ```
-/// assert!(oap_core::deflate(&[b'a'; 1_000]).is_some());
-/// assert_eq!(oap_core::deflate(b"short"), None);
+/// use oap_core::inflate::deflate;
+///
+/// assert!(deflate(&[b'a'; 1_000]).is_some());
+/// assert_eq!(deflate(b"short"), None);
 /// ```
 pub fn deflate(input: &[u8]) -> Option<Vec<u8>> {
     let mut output = vec![0; input.len().checked_sub(1)?];
@@ -113,8 +115,8 @@ pub fn deflate(input: &[u8]) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// On text of 16 KiB to 1 MiB, level 3 takes 141 MB/s to 28 %, 6 takes 83 MB/s to 27 %, and 1 takes
-/// 303 MB/s to 39 %.
+/// On 1 MiB of text, level 3 reaches 28 % of the size, 1.7 times as fast as level 6 reaches 27 %.
+/// Level 1 is twice as fast again, but stays at 39 %.
 const LEVEL: u32 = 3;
 /// Room to begin with, in bytes: most messages need no more.
 const FIRST: usize = 4_096;
@@ -266,7 +268,10 @@ mod tests {
         }
 
         #[test]
-        fn what_was_deflated_comes_back(seed in prop::collection::vec(any::<u8>(), 1..200), times in 1_usize..300) {
+        fn what_was_deflated_comes_back(
+            seed in prop::collection::vec(any::<u8>(), 1..200),
+            times in 1_usize..300,
+        ) {
             let plain = seed.repeat(times);
             for level in [0, 1, 9] {
                 prop_assert_eq!(&inflate(&zlib(&plain, level), plain.len()).unwrap(), &plain);
@@ -296,7 +301,10 @@ mod tests {
         }
 
         #[test]
-        fn hostile_streams_never_panic(stream in prop::collection::vec(any::<u8>(), 0..200), limit in 0_usize..9_000) {
+        fn hostile_streams_never_panic(
+            stream in prop::collection::vec(any::<u8>(), 0..200),
+            limit in 0_usize..9_000,
+        ) {
             let headed = [b"\x78\x9c", &stream[..]].concat();
             for input in [&stream, &headed] {
                 if let Ok(plain) = inflate(input, limit) {

@@ -37,6 +37,8 @@ pub mod wire;
 
 pub use code::{Code, Reason};
 pub use config::{Config, Consume, Timers};
+#[cfg(feature = "comp")]
+pub use connection::Compression;
 pub use connection::{Connection, Exchange, Role, Transmit, Verdict};
 pub use counters::Counters;
 pub use error::{CloseReason, Scope, SendError, Timer, Violation};

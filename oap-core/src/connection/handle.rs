@@ -56,6 +56,18 @@ impl<'a> Exchange<'a> {
         self.connection.exchanges.get(self.slot).queued
     }
 
+    /// Whether a further body would be taken. If not,
+    /// [`Event::Writable`](crate::Event::Writable) tells when.
+    pub fn has_room(&mut self) -> bool {
+        let room = self.connection.config.limits.send_buffer() as usize;
+        let exchange = self.connection.exchanges.get_mut(self.slot);
+        let full = exchange.queued >= room;
+        if full {
+            exchange.marks.set(Marks::WANTS_ROOM);
+        }
+        !full
+    }
+
     /// Sends one body of the request (client) or of the answer (server).
     ///
     /// # Errors

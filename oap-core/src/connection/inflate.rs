@@ -20,11 +20,9 @@ mod on {
     use super::{Arc, AtomicUsize, LiveBytes, Ordering};
     use crate::connection::Connection;
     use crate::inflate::{InflateError, deflate, inflate};
+    use crate::limits::BUFFER_FRAMES;
     use crate::wire::{Codings, Flags};
     use crate::{Body, ExchangeId, Payload, Reason, Timestamp, Violation};
-
-    /// The largest piece that is compressed into one frame.
-    const MAX_PIECE: usize = 8 * 1024 * 1024;
 
     impl LiveBytes {
         fn get(&self) -> usize {
@@ -141,11 +139,32 @@ mod on {
             }
         }
 
+        /// How bodies may be compressed for this peer; apart from the connection, because deflating
+        /// takes its time.
+        pub fn compression(&self) -> Compression {
+            let max_plain = self
+                .config
+                .limits
+                .buffer_bytes()
+                .min(self.peer.max_frame as usize * BUFFER_FRAMES);
+            let taken = self.peer.codings.contains(Codings::ZLIB);
+            Compression {
+                max_plain: if taken { max_plain } else { 0 },
+            }
+        }
+    }
+
+    /// What a peer takes of compressed bodies.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Compression {
+        /// Largest body that the peer inflates; 0 if it takes none.
+        max_plain: usize,
+    }
+
+    impl Compression {
         /// `bytes` as a body: compressed if the peer takes that and it makes them smaller (OAP-8-1).
-        pub fn compress(&self, bytes: Bytes) -> Body {
-            let fits = bytes.len() <= MAX_PIECE.min(self.peer.max_frame as usize * 8);
-            if fits
-                && self.peer.codings.contains(Codings::ZLIB)
+        pub fn apply(self, bytes: Bytes) -> Body {
+            if bytes.len() <= self.max_plain
                 && let Some(smaller) = deflate(&bytes)
             {
                 return Body {
@@ -157,3 +176,6 @@ mod on {
         }
     }
 }
+
+#[cfg(feature = "comp")]
+pub use on::Compression;

@@ -279,6 +279,12 @@ impl Lanes {
         self.touch(lane);
     }
 
+    pub(super) fn encoded(&self, lane: Lane) -> usize {
+        self.lanes
+            .get(usize::from(lane.0))
+            .map_or(0, |state| state.out.remaining())
+    }
+
     /// Whether encoded bytes wait on any lane.
     pub(super) fn any_encoded(&self) -> bool {
         self.lanes.iter().any(|state| state.out.has_remaining())

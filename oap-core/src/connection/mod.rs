@@ -33,6 +33,8 @@ use crate::{
 };
 
 pub use self::handle::{Exchange, Verdict};
+#[cfg(feature = "comp")]
+pub use self::inflate::Compression;
 pub use self::transmit::Transmit;
 
 /// Events that may wait; further input stays undecoded until some are taken. It keeps what a batch
@@ -88,7 +90,7 @@ enum Life {
 ///     if let Event::Opened { id, payload, .. } = event {
 ///         assert_eq!(&payload.wire_bytes()[..], b"ping");
 ///         let exchange = server.exchange(id).expect("it is open");
-///         exchange.respond(now, Code::OK, payload.into_wire_bytes().into())?;
+///         exchange.respond(Code::OK, payload.into_wire_bytes().into())?;
 ///     }
 /// }
 /// assert!(server.interest().write);
@@ -394,6 +396,13 @@ impl Connection {
         self.watch_writes(now);
         let out = &mut self.lanes.try_get_mut(lane)?.out;
         out.has_remaining().then(|| Transmit::new(out))
+    }
+
+    /// Whether the host does well to go on decoding before it writes: more is at hand, and less than
+    /// `bytes` is encoded on the first lane. So all answers to one read leave in one write.
+    pub fn wants_to_go_on(&self, bytes: usize) -> bool {
+        let interest = self.interest();
+        (interest.again || interest.event) && self.lanes.encoded(Lane::FIRST) < bytes
     }
 
     /// The next lane that has something to write, where there are several.

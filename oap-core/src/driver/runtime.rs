@@ -81,9 +81,12 @@ pub trait Clock: Send + Unpin + 'static {
 }
 
 /// An executor: clocks of one origin, and tasks.
-pub trait Runtime: Clone + Send + Sync + 'static {
+pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// The runtime's clock.
     type Clock: Clock;
+
+    /// The present time, on the same clock as those of [`Runtime::clock`].
+    fn now(&self) -> Timestamp;
 
     /// A clock with an alarm of its own.
     fn clock(&self) -> Self::Clock;

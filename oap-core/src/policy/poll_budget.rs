@@ -5,7 +5,7 @@
 /// The item that uses the budget up is still handled, so progress is made however large it is.
 ///
 /// ```
-/// use oap_core::PollBudget;
+/// use oap_core::policy::PollBudget;
 ///
 /// let mut budget = PollBudget::new(2, 1_000);
 /// assert!(budget.spend(1, 999));

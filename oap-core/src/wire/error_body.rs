@@ -16,7 +16,8 @@ const MAX_WRITTEN: usize = 4_063;
 /// Why a peer refused or ended something, in its own words.
 ///
 /// ```
-/// use oap_core::{ErrorBody, Reason};
+/// use oap_core::Reason;
+/// use oap_core::wire::ErrorBody;
 ///
 /// let mut out = Vec::new();
 /// ErrorBody::new(Reason::OverCapacity, "64 exchanges are open", 7)
@@ -69,8 +70,8 @@ impl ErrorBody {
         self
     }
 
-    /// Reads an error body (OAP-9-5); `None` unless it is a JSON object with a string `code`, at most
-    /// 4,096 bytes long and 8 levels deep.
+    /// Reads an error body (OAP-9-5); `None` unless it is a JSON object with a string `code`, at
+    /// most 4,096 bytes long and 8 levels deep.
     ///
     /// Any other member that is missing or makes no sense counts as empty, 0 or `None`;
     /// `retryable` then follows from the reason. Of a key given twice the last one counts.
@@ -83,8 +84,8 @@ impl ErrorBody {
 
     /// Appends the body as JSON (OAP-9-3).
     ///
-    /// `message` is cut where the whole would pass 4,063 bytes, so that it fits a frame of every legal
-    /// `max_frame` (OAP-9-4).
+    /// `message` is cut where the whole would pass 4,063 bytes, so that it fits a frame of every
+    /// legal `max_frame` (OAP-9-4).
     pub fn write(&self, out: &mut Vec<u8>) {
         let Self {
             reason,

@@ -16,13 +16,13 @@ const MAX_BODY: usize = 4_096;
 /// Numbers say what that side is ready to receive.
 ///
 /// ```
-/// use oap_core::{Features, Hello};
+/// use oap_core::wire::{Features, Hello};
 ///
 /// let hello = Hello::parse_request(br#"{"max_frame": 65536, "features": ["ping", "tea"]}"#)?;
 /// assert_eq!(hello.max_frame, Some(65_536));
 /// assert!(hello.features.contains(Features::PING));
 /// assert_eq!(Hello::parse_request(b"")?, Hello::default());
-/// # Ok::<(), oap_core::HelloFault>(())
+/// # Ok::<(), oap_core::wire::HelloFault>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
@@ -95,7 +95,9 @@ pub enum HelloFault {
 }
 
 macro_rules! name_set {
-    ($(#[$doc:meta])* $set:ident { $($(#[$one_doc:meta])* $one:ident = $bit:literal $name:literal;)* }) => {
+    ($(#[$doc:meta])* $set:ident {
+        $($(#[$one_doc:meta])* $one:ident = $bit:literal $name:literal;)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $set(u8);
@@ -471,7 +473,12 @@ mod tests {
         Hello::parse_request(body.as_bytes())
     }
 
-    const REPLY: &str = r#"{"server_version":"demo/1","max_frame":1048576,"max_inflight":64,"supported_flags":["REQ","RESP","EVENT","START","END","ACK_REQ","COMP","APP_E2E"],"oap_versions":[1],"transports":["tcp"],"comp":["zlib"],"features":["cancel","ping","goaway"],"ack_window":131072,"idle_timeout_ms":60000}"#;
+    const REPLY: &str = concat!(
+        r#"{"server_version":"demo/1","max_frame":1048576,"max_inflight":64,"#,
+        r#""supported_flags":["REQ","RESP","EVENT","START","END","ACK_REQ","COMP","APP_E2E"],"#,
+        r#""oap_versions":[1],"transports":["tcp"],"comp":["zlib"],"#,
+        r#""features":["cancel","ping","goaway"],"ack_window":131072,"idle_timeout_ms":60000}"#,
+    );
 
     // OAP-5-2
     #[test]
@@ -668,12 +675,13 @@ mod tests {
         #[test]
         fn replies_come_back(mut hello in any_hello(), server_version in ".{0,30}") {
             let mut out = Vec::new();
-            let reply = ReplyFacts { server_version: &server_version, transports: &["tls", "unix"] };
+            let transports = &["tls", "uds"];
+            let reply = ReplyFacts { server_version: &server_version, transports };
             hello.write_reply(&reply, &mut out);
             let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
             prop_assert_eq!(json["supported_flags"].as_array().map(Vec::len), Some(8));
             prop_assert_eq!(&json["oap_versions"], &serde_json::json!([1]));
-            prop_assert_eq!(&json["transports"], &serde_json::json!(["tls", "unix"]));
+            prop_assert_eq!(&json["transports"], &serde_json::json!(["tls", "uds"]));
             hello.agent = Some(server_version.into());
             hello.max_frame.get_or_insert(MAX_FRAME);
             hello.max_inflight.get_or_insert(DEFAULT_MAX_INFLIGHT);

@@ -650,7 +650,9 @@ mod tests {
         fn agrees_with_serde_json(input in nearly_json()) {
             match (check(&input), serde_json::from_slice::<serde_json::Value>(&input)) {
                 // serde_json keeps floats, and refuses those that do not fit one.
-                (Ok(()), Err(error)) => prop_assert!(error.to_string().starts_with("number out of range")),
+                (Ok(()), Err(error)) => {
+                    prop_assert!(error.to_string().starts_with("number out of range"));
+                }
                 (Err(Fault::TooDeep), _) | (Ok(()), Ok(_)) | (Err(Fault::Syntax), Err(_)) => {}
                 (ours, theirs) => prop_assert!(false, "{ours:?} but serde_json has {theirs:?}"),
             }

@@ -1,0 +1,414 @@
+//! What a connection's task and its handles share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::vec::Vec;
+
+use super::{CallError, Message, MessageKind};
+use crate::wire::Hello;
+use crate::{
+    Charge, CloseReason, Code, Connection, End, Event, ExchangeId, Fin, Payload, Reason, Start,
+    Timestamp, Verdict,
+};
+
+/// The state machine behind a lock. The lock is never held across an await, and no waker is called
+/// under it.
+pub(super) struct Shared {
+    inner: Mutex<Inner>,
+    now: std::boxed::Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+pub(super) struct Inner {
+    pub(super) connection: Connection,
+    mailboxes: Vec<Mailbox>,
+    pub(super) hello: HelloState,
+    pub(super) closed: Option<CloseReason>,
+    /// The connection's task, while it sleeps. While it runs it looks at everything again before it
+    /// sleeps, so that nobody needs to wake it.
+    task: Option<Waker>,
+    /// Callers that wait for a free slot, first come first served.
+    slot_waiters: VecDeque<(u64, Waker)>,
+    next_ticket: u64,
+    /// Callers that wait for HELLO, a PONG or the end.
+    watchers: Vec<Waker>,
+    pub(super) last_pong: Option<(u64, Timestamp)>,
+    /// Wakers to be called once the lock is free.
+    due: Vec<Waker>,
+}
+
+/// Whether the peer's HELLO has been heard.
+#[derive(Clone, Debug)]
+pub(super) enum HelloState {
+    Awaited,
+    Known(std::boxed::Box<Hello>),
+    None,
+}
+
+/// What has come for one exchange and is not taken yet.
+#[derive(Default)]
+struct Mailbox {
+    id: Option<ExchangeId>,
+    messages: VecDeque<(Message, Charge)>,
+    end: Option<CallError>,
+    receiver: Option<Waker>,
+    sender: Option<Waker>,
+    /// The handler's future, while it waits.
+    handler: Option<Waker>,
+}
+
+/// What the task has to start because of an event.
+pub(super) enum Work {
+    Authorize(ExchangeId, Start),
+    Handle(ExchangeId, Start, Payload, Fin),
+}
+
+impl Shared {
+    pub(super) fn new(
+        connection: Connection,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let awaited = connection.config().hello;
+        Arc::new(Self {
+            inner: Mutex::new(Inner {
+                connection,
+                mailboxes: Vec::new(),
+                hello: if awaited {
+                    HelloState::Awaited
+                } else {
+                    HelloState::None
+                },
+                closed: None,
+                task: None,
+                slot_waiters: VecDeque::new(),
+                next_ticket: 0,
+                watchers: Vec::new(),
+                last_pong: None,
+                due: Vec::new(),
+            }),
+            now: std::boxed::Box::new(now),
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// The state, for a command: the task is woken afterwards to carry out what it led to.
+    pub(super) fn command<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = act(&mut inner);
+        let task = inner.task.take();
+        let due = core::mem::take(&mut inner.due);
+        drop(inner);
+        task.into_iter().chain(due).for_each(Waker::wake);
+        result
+    }
+
+    /// The state, for the task or for looking at it.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Wakers that the caller must call once it has let go of the lock.
+    pub(super) fn take_due(&mut self) -> Vec<Waker> {
+        core::mem::take(&mut self.due)
+    }
+
+    /// The task goes to sleep.
+    pub(super) fn sleep(&mut self, waker: &Waker) {
+        match &self.task {
+            Some(task) if task.will_wake(waker) => {}
+            _ => self.task = Some(waker.clone()),
+        }
+    }
+
+    /// The task runs: commands need not wake it.
+    pub(super) fn awake(&mut self) {
+        self.task = None;
+    }
+
+    /// Makes a mailbox for an exchange that has begun.
+    pub(super) fn adopt(&mut self, id: ExchangeId) {
+        let at = id.index();
+        if at >= self.mailboxes.len() {
+            self.mailboxes.resize_with(at + 1, Mailbox::default);
+        }
+        let mailbox = &mut self.mailboxes[at];
+        mailbox.id = Some(id);
+        mailbox.messages.clear();
+        mailbox.end = None;
+        mailbox.receiver = None;
+        mailbox.sender = None;
+        mailbox.handler = None;
+    }
+
+    fn mailbox(&mut self, id: ExchangeId) -> Option<&mut Mailbox> {
+        self.mailboxes
+            .get_mut(id.index())
+            .filter(|mailbox| mailbox.id == Some(id))
+    }
+
+    /// Nobody listens to the exchange any more: what came for it counts as consumed.
+    pub(super) fn disown(&mut self, id: ExchangeId) {
+        let Some(mailbox) = self.mailbox(id) else {
+            return;
+        };
+        mailbox.id = None;
+        mailbox.end = None;
+        mailbox.receiver = None;
+        mailbox.sender = None;
+        mailbox.handler = None;
+        for (_, charge) in core::mem::take(&mut mailbox.messages) {
+            self.connection.consumed(id, charge);
+        }
+        self.admit_waiters();
+    }
+
+    /// The next message of an exchange, consumed; `Ok(None)`: none yet, and `waker` is registered.
+    pub(super) fn receive(
+        &mut self,
+        id: ExchangeId,
+        waker: &Waker,
+    ) -> Result<Option<Message>, CallError> {
+        let closed = self.closed.clone();
+        let Some(mailbox) = self.mailbox(id) else {
+            return Err(gone(closed));
+        };
+        if let Some((message, charge)) = mailbox.messages.pop_front() {
+            self.connection.consumed(id, charge);
+            return Ok(Some(message));
+        }
+        if let Some(end) = &mailbox.end {
+            return Err(end.clone());
+        }
+        if let Some(reason) = closed {
+            return Err(CallError::Closed(reason));
+        }
+        mailbox.receiver = Some(waker.clone());
+        Ok(None)
+    }
+
+    /// Why nothing more can be sent on an exchange, if so.
+    pub(super) fn end_of(&mut self, id: ExchangeId) -> Option<CallError> {
+        let closed = self.closed.clone();
+        let end = self.mailbox(id).and_then(|mailbox| mailbox.end.clone());
+        end.or(closed.map(CallError::Closed))
+    }
+
+    pub(super) fn wait_for_room(&mut self, id: ExchangeId, waker: &Waker) {
+        if let Some(mailbox) = self.mailbox(id) {
+            mailbox.sender = Some(waker.clone());
+        }
+    }
+
+    /// Registers a handler's future to be woken when its exchange ends; true if it has ended.
+    pub(super) fn watch_end(&mut self, id: ExchangeId, waker: &Waker) -> bool {
+        let closed = self.closed.is_some();
+        match self.mailbox(id) {
+            Some(mailbox) if mailbox.end.is_none() && !closed => {
+                mailbox.handler = Some(waker.clone());
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// The verdict on a START. Its mailbox stays for the handler that it may lead to.
+    pub(super) fn authorize(&mut self, id: ExchangeId, now: Timestamp, verdict: Verdict) {
+        if let Some(exchange) = self.connection.exchange(id) {
+            if exchange.is_ended() {
+                exchange.release();
+            } else {
+                exchange.authorize(now, verdict);
+            }
+        }
+        if self.connection.exchange(id).is_none() {
+            self.disown(id);
+        }
+    }
+
+    /// Waits for HELLO, a PONG or the end.
+    pub(super) fn watch(&mut self, waker: &Waker) {
+        if !self.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
+            self.watchers.push(waker.clone());
+        }
+    }
+
+    fn notify_watchers(&mut self) {
+        self.due.append(&mut self.watchers);
+    }
+
+    /// Hands one event to whom it concerns; what needs a new future comes back.
+    pub(super) fn dispatch(&mut self, event: Event) -> Option<Work> {
+        match event {
+            Event::Authorize { id, start } => {
+                self.adopt(id);
+                return Some(Work::Authorize(id, start));
+            }
+            Event::Opened {
+                id,
+                start,
+                payload,
+                fin,
+            } => {
+                let charge = payload.charge();
+                self.connection.consumed(id, charge);
+                self.adopt(id);
+                return Some(Work::Handle(id, start, payload, fin));
+            }
+            Event::Data {
+                id,
+                code,
+                payload,
+                fin,
+            } => {
+                self.post(id, MessageKind::Data, code, payload, fin);
+            }
+            Event::Pushed { id, code, payload } => {
+                self.post(id, MessageKind::Event, code, payload, Fin::More);
+            }
+            Event::Truncated { id } => self.end(id, CallError::Truncated, false),
+            Event::Ended { id, end } => self.end(id, CallError::Ended(end), true),
+            Event::Writable { id } => {
+                let waker = self.mailbox(id).and_then(|mailbox| mailbox.sender.take());
+                self.due.extend(waker);
+            }
+            Event::Hello(hello) => {
+                self.hello = HelloState::Known(hello);
+                self.notify_watchers();
+            }
+            Event::NoHello => {
+                self.hello = HelloState::None;
+                self.notify_watchers();
+            }
+            Event::Pong { nonce, .. } => {
+                self.last_pong = Some((nonce, Timestamp::ZERO));
+                self.notify_watchers();
+            }
+            Event::GoAway { .. } => {
+                let waiters = core::mem::take(&mut self.slot_waiters);
+                self.due.extend(waiters.into_iter().map(|(_, waker)| waker));
+                self.notify_watchers();
+            }
+            Event::Closed(reason) => self.close(reason),
+        }
+        None
+    }
+
+    fn post(&mut self, id: ExchangeId, kind: MessageKind, code: Code, payload: Payload, fin: Fin) {
+        let charge = payload.charge();
+        match self.mailbox(id) {
+            Some(mailbox) => {
+                mailbox.messages.push_back((
+                    Message {
+                        kind,
+                        code,
+                        payload,
+                        fin,
+                    },
+                    charge,
+                ));
+                let waker = mailbox.receiver.take();
+                self.due.extend(waker);
+            }
+            None => self.connection.consumed(id, charge),
+        }
+    }
+
+    fn end(&mut self, id: ExchangeId, end: CallError, for_handler: bool) {
+        let Some(mailbox) = self.mailbox(id) else {
+            // Nobody works on it: its slot is free at once.
+            if let (true, Some(exchange)) = (for_handler, self.connection.exchange(id)) {
+                exchange.release();
+            }
+            return;
+        };
+        if mailbox.end.is_none() {
+            mailbox.end = Some(end);
+        }
+        let handler = if for_handler {
+            mailbox.handler.take()
+        } else {
+            None
+        };
+        let wakers = [mailbox.receiver.take(), mailbox.sender.take(), handler];
+        self.due.extend(wakers.into_iter().flatten());
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.closed = Some(reason);
+        for mailbox in &mut self.mailboxes {
+            let wakers = [
+                mailbox.receiver.take(),
+                mailbox.sender.take(),
+                mailbox.handler.take(),
+            ];
+            self.due.extend(wakers.into_iter().flatten());
+        }
+        let waiters = core::mem::take(&mut self.slot_waiters);
+        self.due.extend(waiters.into_iter().map(|(_, waker)| waker));
+        self.notify_watchers();
+    }
+
+    /// A ticket of the queue for slots.
+    pub(super) fn take_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Stands in the queue for slots, or stays where the ticket stands.
+    pub(super) fn wait_for_slot(&mut self, ticket: u64, waker: &Waker) {
+        match self
+            .slot_waiters
+            .iter_mut()
+            .find(|(other, _)| *other == ticket)
+        {
+            Some((_, old)) => old.clone_from(waker),
+            None => self.slot_waiters.push_back((ticket, waker.clone())),
+        }
+    }
+
+    /// Leaves the queue; whoever was called up and does not go passes the place on.
+    pub(super) fn leave_queue(&mut self, ticket: u64) {
+        self.slot_waiters.retain(|(other, _)| *other != ticket);
+        self.admit_waiters();
+    }
+
+    /// Calls up as many waiting callers as slots are free.
+    pub(super) fn admit_waiters(&mut self) {
+        if self.slot_waiters.is_empty() {
+            return;
+        }
+        let free = self
+            .connection
+            .capacity()
+            .saturating_sub(self.connection.exchanges());
+        let called = free.min(self.slot_waiters.len());
+        self.due
+            .extend(self.slot_waiters.drain(..called).map(|(_, waker)| waker));
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(super) fn trim(&mut self) {
+        if self.mailboxes.iter().all(|mailbox| mailbox.id.is_none()) {
+            self.mailboxes = Vec::new();
+        }
+        self.watchers.shrink_to_fit();
+        self.due = Vec::new();
+        self.slot_waiters.shrink_to_fit();
+    }
+}
+
+fn gone(closed: Option<CloseReason>) -> CallError {
+    match closed {
+        Some(reason) => CallError::Closed(reason),
+        None => CallError::Ended(End::Cancelled {
+            code: Code::TIMEOUT,
+            reason: Some(Reason::Cancelled),
+        }),
+    }
+}

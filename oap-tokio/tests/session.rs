@@ -1,0 +1,153 @@
+//! Sessions against servers over real sockets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use oap_core::driver::test_apps::{self, DELAY, ECHO, EVENTS, SINK, SOURCE, STATUS};
+use oap_tokio::*;
+
+async fn pair() -> (Server, Session, TokioRuntime) {
+    let runtime = TokioRuntime::current();
+    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default())
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let service = test_apps::service(&runtime);
+    let server = Server::start(
+        &runtime,
+        listener,
+        service,
+        Config::default(),
+        ServerOptions::default(),
+    );
+    let transport = connect(address, &TcpOptions::default())
+        .await
+        .expect("a connection");
+    let session = Session::connect(&runtime, transport, Config::default())
+        .await
+        .expect("a HELLO");
+    (server, session, runtime)
+}
+
+#[tokio::test]
+async fn a_request_is_answered() {
+    let (_server, session, _) = pair().await;
+    let response = session
+        .request(Head::new(ECHO), Bytes::from_static(b"ping"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.code, &response.body[..]),
+        (Code::OK, &b"ping"[..])
+    );
+    let response = session.request(Head::new(7), Bytes::new()).await.unwrap();
+    assert_eq!(
+        (response.code, response.reason()),
+        (Code::NOT_FOUND, Some(Reason::NotFound))
+    );
+    let code = Bytes::copy_from_slice(&409_u16.to_le_bytes());
+    let response = session.request(Head::new(STATUS), code).await.unwrap();
+    assert_eq!(response.code, Code::CONFLICT);
+}
+
+#[tokio::test]
+async fn streams_of_both_directions_arrive_whole() {
+    let (_server, session, _) = pair().await;
+    let count = 5_000_000_u64;
+    let request = Bytes::copy_from_slice(&count.to_le_bytes());
+    let response = session.request(Head::new(SOURCE), request).await.unwrap();
+    assert_eq!(response.body.len() as u64, count);
+    assert_eq!(response.body, test_apps::source_bytes(0, count as usize));
+
+    let mut exchange = session
+        .open(Head::new(SINK), Body::empty(), Fin::More)
+        .await
+        .unwrap();
+    for _ in 0..100 {
+        exchange.send(Bytes::from(vec![1; 50_000])).await.unwrap();
+    }
+    exchange.finish(Body::empty()).unwrap();
+    let message = exchange.recv().await.unwrap().expect("an answer");
+    assert_eq!(message.payload.wire_bytes()[..], count.to_le_bytes());
+}
+
+#[tokio::test]
+async fn events_come_in_order() {
+    let (_server, session, _) = pair().await;
+    let request = Bytes::copy_from_slice(&1_000_u32.to_le_bytes());
+    let mut exchange = session
+        .open(Head::new(EVENTS), request, Fin::End)
+        .await
+        .unwrap();
+    for index in 0..1_000_u32 {
+        let message = exchange.recv().await.unwrap().expect("an event");
+        assert_eq!(message.kind, MessageKind::Event);
+        assert_eq!(message.payload.wire_bytes()[..], index.to_le_bytes());
+    }
+    assert_eq!(
+        exchange.recv().await.unwrap().expect("the end").fin,
+        Fin::End
+    );
+    assert!(exchange.recv().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_request_cancels_only_itself() {
+    let (server, session, runtime) = pair().await;
+    let long = Bytes::copy_from_slice(&60_000_u32.to_le_bytes());
+    for _ in 0..200 {
+        let request = session.request(Head::new(DELAY), long.clone());
+        let _ = tokio::time::timeout(Duration::from_millis(1), request).await;
+    }
+    let response = session
+        .request(Head::new(ECHO), Bytes::from_static(b"on"))
+        .await
+        .unwrap();
+    assert_eq!(&response.body[..], b"on");
+    let report = server.drain(&runtime, Duration::from_secs(5)).await;
+    assert_eq!((report.drained, report.aborted), (1, 0));
+}
+
+#[tokio::test]
+async fn more_callers_than_slots_take_turns() {
+    let (_server, session, _) = pair().await;
+    let tasks: Vec<_> = (0..500_u32)
+        .map(|n| {
+            let session = session.clone();
+            tokio::spawn(async move {
+                let body = Bytes::copy_from_slice(&n.to_le_bytes());
+                let response = session
+                    .request(Head::new(ECHO), body.clone())
+                    .await
+                    .unwrap();
+                assert_eq!(response.body, body);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(session.ping().await.unwrap() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_drain_lets_open_exchanges_finish() {
+    let (server, session, runtime) = pair().await;
+    let soon = Bytes::copy_from_slice(&200_u32.to_le_bytes());
+    let request = session.request(Head::new(DELAY), soon);
+    let drain = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        server.drain(&runtime, Duration::from_secs(5)).await
+    };
+    let (response, report) = tokio::join!(request, drain);
+    assert_eq!(response.unwrap().code, Code::OK);
+    assert_eq!((report.drained, report.aborted), (1, 0));
+    let refused = session
+        .request(Head::new(ECHO), Bytes::new())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, CallError::Closed(_) | CallError::Send(_)),
+        "{refused}"
+    );
+}
