@@ -23,7 +23,7 @@ pub enum Consume {
 pub struct Timers {
     /// Until the first byte of the first frame, at a server. Default 5 s.
     pub first_frame: Duration,
-    /// Until a frame that has begun is whole, plus 1 s per 64 KiB of it. Default 5 s.
+    /// Until a frame that has begun is whole, plus a fifth of that per 64 KiB of it. Default 5 s.
     pub frame: Duration,
     /// Without progress of a write. Default 5 s.
     pub write: Duration,

@@ -56,37 +56,44 @@ impl InflateError {
 /// # Ok::<(), &str>(())
 /// ```
 pub fn inflate(input: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
+    inflate_counting(input, limit, &mut 0)
+}
+
+/// [`inflate`], which also tells how many bytes came out, those of a stream that fails included.
+pub(crate) fn inflate_counting(
+    input: &[u8],
+    limit: usize,
+    produced: &mut usize,
+) -> Result<Vec<u8>, InflateError> {
     let ceiling = limit.saturating_add(1);
     let mut decoder = Decompress::new(true);
     let mut output = Vec::new();
     let mut consumed = 0;
-    let mut produced = 0;
     loop {
-        let length = next_length(produced, consumed, input.len()).min(ceiling);
-        output.reserve_exact(length.saturating_sub(produced));
+        let length = next_length(*produced, consumed, input.len()).min(ceiling);
+        output.reserve_exact(length.saturating_sub(*produced));
         output.resize(length, 0);
-        let (Some(rest), Some(room)) = (input.get(consumed..), output.get_mut(produced..)) else {
+        let (Some(rest), Some(room)) = (input.get(consumed..), output.get_mut(*produced..)) else {
             return Err(InflateError::Malformed);
         };
         let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
-        let status = decoder
-            .decompress(rest, room, FlushDecompress::Finish)
-            .map_err(|_| InflateError::Malformed)?;
+        let status = decoder.decompress(rest, room, FlushDecompress::Finish);
         consumed += (decoder.total_in() - before_in) as usize;
-        produced += (decoder.total_out() - before_out) as usize;
+        *produced += (decoder.total_out() - before_out) as usize;
+        let status = status.map_err(|_| InflateError::Malformed)?;
 
-        if produced > limit {
+        if *produced > limit {
             return Err(InflateError::Overflow);
         }
         if status == Status::StreamEnd {
             if consumed != input.len() {
                 return Err(InflateError::Malformed);
             }
-            output.truncate(produced);
+            output.truncate(*produced);
             output.shrink_to_fit();
             return Ok(output);
         }
-        if produced < output.len() {
+        if *produced < output.len() {
             // There was room for more, so it is the input that has come to its end.
             return Err(InflateError::Malformed);
         }

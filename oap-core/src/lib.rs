@@ -32,6 +32,8 @@ pub mod inflate;
 mod limits;
 mod payload;
 pub mod policy;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 pub mod wire;
 

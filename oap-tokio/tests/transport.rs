@@ -48,7 +48,7 @@ async fn a_tls12_client_is_refused() {
     // A fatal protocol_version alert.
     assert_eq!(alert, [21, 3, 3, 0, 2, 2, 70]);
     let error = accepting.await.unwrap().unwrap_err();
-    assert!(matches!(error, HandshakeError::Refused(_)), "{error}");
+    assert!(matches!(error, HandshakeError::Refused { .. }), "{error}");
 }
 
 #[tokio::test]

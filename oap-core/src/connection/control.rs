@@ -1,23 +1,24 @@
 //! Control frames: everything on app 0 (OAP-4), and ACKs (OAP-6).
 
 use super::exchange::{Marks, Phase};
+use super::frame::RawFrame;
 use super::lanes::{Reply, ReplyKind};
 use super::{Connection, Role};
 use crate::event::End;
-use crate::wire::{ErrorBody, Features, Flags, Frame, Header};
+use crate::wire::{ErrorBody, Features, Flags, Header};
 use crate::{CloseReason, Code, Event, Lane, Reason, Timestamp, Violation};
 
 impl Connection {
-    pub(super) fn handle_control(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+    pub(super) fn handle_control(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let directions = frame.header.flags.directions();
         if directions == Flags::EVENT {
-            self.handle_control_event(lane, now, &frame);
+            self.handle_control_event(lane, now, frame);
         } else if directions == Flags::RESP {
-            self.handle_control_answer(lane, now, &frame);
+            self.handle_control_answer(lane, now, frame);
         } else if self.role == Role::Server
             && (directions == Flags::REQ || directions == Flags::NONE)
         {
-            self.handle_hello_request(lane, now, &frame);
+            self.handle_hello_request(lane, now, frame);
         } else {
             let (clause, message) = match self.role {
                 Role::Server => ("OAP-2-6", "two directions on app 0"),
@@ -29,7 +30,7 @@ impl Connection {
     }
 
     /// CANCEL, PING, PONG and GOAWAY, told apart by code and `corr_id` (OAP-4-2).
-    fn handle_control_event(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
+    fn handle_control_event(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let Header {
             code,
             corr_id,
@@ -48,29 +49,34 @@ impl Connection {
                 _ => self.counters.ignored_control += 1,
             },
             (Code::UNAVAILABLE | Code::TOO_MANY, 0) => self.handle_goaway(frame),
-            (code, 1..) if code.is_error() => self.handle_cancel(lane, now, frame),
+            (code, 1..) if (400..600).contains(&code.get()) => {
+                self.handle_cancel(lane, now, frame);
+            }
             _ => self.counters.ignored_control += 1,
         }
     }
 
-    fn handle_goaway(&mut self, frame: &Frame) {
+    fn handle_goaway(&mut self, frame: &RawFrame<'_>) {
         self.peer.going_away = true;
-        let retry_after_ms = ErrorBody::parse(&frame.payload).and_then(|body| body.retry_after_ms);
+        let retry_after_ms = ErrorBody::parse(frame.payload()).and_then(|body| body.retry_after_ms);
         self.events.push_back(Event::GoAway {
             code: frame.header.code,
             retry_after_ms,
         });
     }
 
-    fn handle_cancel(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
+    fn handle_cancel(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let Some(slot) = self.exchanges.find(frame.header.corr_id) else {
             self.counters.ignored_control += 1;
             return;
         };
+        if self.strayed(slot, lane, now) {
+            return;
+        }
         let code = frame.header.code;
         let end = End::Cancelled {
             code,
-            reason: Some(reason_of(code, &frame.payload)),
+            reason: Some(reason_of(code, frame.payload())),
         };
         match self.role {
             Role::Server => self.end_exchange(slot, end),
@@ -87,15 +93,9 @@ impl Connection {
     }
 
     /// ACK, the answer to a HELLO, and the connection error frame.
-    fn handle_control_answer(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
-        let Header {
-            code,
-            corr_id,
-            flags,
-            ..
-        } = frame.header;
-        let ends = flags.contains(Flags::END);
-        if code == Code::ACK && corr_id != 0 && !ends {
+    fn handle_control_answer(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
+        let Header { code, corr_id, .. } = frame.header;
+        if code == Code::ACK && corr_id != 0 {
             return self.handle_ack(lane, now, frame);
         }
         let awaited = corr_id == 0 && self.role == Role::Client && self.times.hello_sent.is_some();
@@ -103,13 +103,11 @@ impl Connection {
             return self.handle_hello_reply(lane, now, frame);
         }
         if corr_id == 0 && code.is_error() {
-            let reason = reason_of(code, &frame.payload);
+            let reason = reason_of(code, frame.payload());
             if awaited && reason == Reason::BadHello {
-                self.times.hello_sent = None;
-                self.raise_limits(super::hello::DEFAULT_WINDOW);
-                self.events.push_back(Event::NoHello);
-                return;
+                return self.go_on_without_hello();
             }
+            self.write_failed = true;
             return self.shut(CloseReason::PeerError {
                 code,
                 reason: Some(reason),
@@ -118,9 +116,9 @@ impl Connection {
         self.counters.ignored_control += 1;
     }
 
-    fn handle_ack(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
+    fn handle_ack(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let fault = |reason, clause, message| Violation::connection(reason, clause, message);
-        let Some((consumed, limit)) = parse_ack(&frame.payload) else {
+        let Some((consumed, limit)) = parse_ack(frame.payload()) else {
             return self.fail(
                 lane,
                 now,
@@ -136,6 +134,9 @@ impl Connection {
             self.counters.ignored_control += 1;
             return;
         };
+        if self.strayed(slot, lane, now) {
+            return;
+        }
         let exchange = self.exchanges.get_mut(slot);
         if !exchange.marks.has(Marks::WINDOWED) || !exchange.marks.has(Marks::BEGUN) {
             self.counters.ignored_control += 1;

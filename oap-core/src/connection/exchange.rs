@@ -5,8 +5,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use hashbrown::HashTable;
 
+use super::index::Index;
 use super::window::{RecvWindow, SendWindow};
 use crate::wire::Flags;
 use crate::{Code, Event, ExchangeId, Lane, Timestamp};
@@ -60,6 +60,12 @@ impl Marks {
         Self(bits)
     }
 
+    /// The mark, if the condition holds.
+    #[inline]
+    pub(crate) const fn when(condition: bool, mark: u16) -> u16 {
+        if condition { mark } else { 0 }
+    }
+
     #[inline]
     pub(crate) const fn has(self, mark: u16) -> bool {
         self.0 & mark != 0
@@ -100,8 +106,6 @@ pub(crate) struct Exchange {
     pub(crate) recv: RecvWindow,
     pub(crate) send: SendWindow,
     pub(crate) deadline: Timestamp,
-    /// Buffer budget of frames that wait for the application.
-    pub(crate) held: usize,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued: usize,
     #[expect(
@@ -114,6 +118,19 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Fills a slot that was free.
+    #[inline]
+    pub(crate) fn begin(&mut self, lane: Lane, marks: u16, window: u32, credit: u32) {
+        self.phase = Phase::Open;
+        self.marks = Marks::new(marks);
+        self.empties = 0;
+        self.lane = lane;
+        self.window = window;
+        self.recv = RecvWindow::new(window);
+        self.send = SendWindow::new(credit);
+        self.deadline = Timestamp::MAX;
+    }
+
     /// Whether the head of the send queue may go now: an empty body and an error body need no
     /// credit, a compressed one cannot be split.
     pub(crate) fn can_send(&self) -> bool {
@@ -137,8 +154,7 @@ impl Exchange {
 pub(crate) struct Exchanges {
     slots: Vec<Exchange>,
     free: Vec<u32>,
-    index: HashTable<u32>,
-    key: u64,
+    index: Index,
     taken: usize,
     /// Where the generations of new slots begin; above those of all slots given back.
     first_generation: u32,
@@ -149,14 +165,14 @@ impl Exchanges {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            index: HashTable::new(),
-            key,
+            index: Index::new(key),
             taken: 0,
             first_generation: 0,
         }
     }
 
     /// Slots that are not free, whether the wire still knows them or not.
+    #[inline]
     pub(crate) const fn taken(&self) -> usize {
         self.taken
     }
@@ -164,61 +180,61 @@ impl Exchanges {
     /// The slot of an exchange that is open on the wire.
     #[inline]
     pub(crate) fn find(&self, corr: u64) -> Option<u32> {
-        let slots = &self.slots;
-        self.index
-            .find(hash(self.key, corr), |&slot| {
-                slots[slot as usize].corr == corr
-            })
-            .copied()
+        self.index.find(corr, |slot| self.slots[slot as usize].corr)
     }
 
-    /// Takes a slot for `corr`, which must not be open, and fills in what `fill` says.
+    /// Takes a slot for `corr`, which must not be open. The caller fills in everything but the id,
+    /// the generation and what a free slot never holds.
     #[inline]
-    pub(crate) fn open(&mut self, corr: u64, fill: impl FnOnce(&mut Exchange)) -> u32 {
+    pub(crate) fn open(&mut self, corr: u64) -> (ExchangeId, &mut Exchange) {
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None => {
-                let generation = self.first_generation;
-                self.slots.push(Exchange {
-                    generation,
-                    ..Exchange::default()
-                });
-                (self.slots.len() - 1) as u32
-            }
+            None => self.push_slot(),
         };
         self.taken += 1;
-        let exchange = &mut self.slots[slot as usize];
-        exchange.corr = corr;
-        fill(exchange);
-        let (slots, key) = (&self.slots, self.key);
-        self.index.insert_unique(hash(key, corr), slot, |&slot| {
-            hash(key, slots[slot as usize].corr)
+        let slots = &mut self.slots;
+        slots[slot as usize].corr = corr;
+        self.index
+            .insert(corr, slot, |slot| slots[slot as usize].corr);
+        let exchange = &mut slots[slot as usize];
+        (
+            ExchangeId {
+                slot,
+                generation: exchange.generation,
+            },
+            exchange,
+        )
+    }
+
+    #[cold]
+    fn push_slot(&mut self) -> u32 {
+        let generation = self.first_generation;
+        self.slots.push(Exchange {
+            generation,
+            ..Exchange::default()
         });
-        slot
+        (self.slots.len() - 1) as u32
     }
 
     /// Forgets the exchange's `corr_id`; the slot stays taken.
+    #[inline]
     pub(crate) fn detach(&mut self, slot: u32) {
-        let corr = self.slots[slot as usize].corr;
-        if let Ok(entry) = self
-            .index
-            .find_entry(hash(self.key, corr), |&other| other == slot)
-        {
-            entry.remove();
-        }
+        let slots = &self.slots;
+        let corr = slots[slot as usize].corr;
+        self.index
+            .remove(corr, slot, |slot| slots[slot as usize].corr);
     }
 
     /// Frees a slot; handles to it go stale.
+    #[inline]
     pub(crate) fn free(&mut self, slot: u32) {
         let exchange = &mut self.slots[slot as usize];
-        let generation = exchange.generation.wrapping_add(1);
         if exchange.queue.capacity() > 0 || exchange.parked.is_some() {
             exchange.queue = VecDeque::new();
             exchange.parked = None;
         }
         exchange.queued = 0;
-        exchange.held = 0;
-        exchange.generation = generation;
+        exchange.generation = exchange.generation.wrapping_add(1);
         exchange.phase = Phase::Free;
         self.free.push(slot);
         self.taken -= 1;
@@ -256,7 +272,7 @@ impl Exchanges {
 
     /// Every taken slot, lowest first.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots.len() as u32).filter(|&slot| self.get(slot).phase != Phase::Free)
+        (0..self.len()).filter(|&slot| self.get(slot).phase != Phase::Free)
     }
 
     /// Gives memory back while nothing is open. Handles given out before stay stale.
@@ -266,15 +282,7 @@ impl Exchanges {
             self.first_generation = highest.unwrap_or(self.first_generation).wrapping_add(1);
             self.slots = Vec::new();
             self.free = Vec::new();
-            self.index = HashTable::new();
+            self.index.trim();
         }
     }
-}
-
-/// Folded multiplication: cheap, keyed, and spread over all bits.
-#[inline]
-fn hash(key: u64, corr: u64) -> u64 {
-    let product =
-        u128::from(corr ^ key) * u128::from(0x9e37_79b9_7f4a_7c15_u64 ^ key.rotate_left(32) | 1);
-    (product as u64) ^ ((product >> 64) as u64)
 }

@@ -179,8 +179,10 @@ impl<'a> Exchange<'a> {
                 exchange.marks.set(Marks::RELEASED);
             }
             Phase::Open | Phase::Parked => {
-                let message = "the handler ended without an answer";
-                connection.end_with_error(slot, Code::INTERNAL, Reason::Internal, message);
+                if !connection.is_closed() {
+                    let message = "the handler ended without an answer";
+                    connection.end_with_error(slot, Code::INTERNAL, Reason::Internal, message);
+                }
                 connection.drop_parked(slot);
                 connection.finish_at_server(slot, true);
             }
@@ -209,7 +211,10 @@ impl<'a> Exchange<'a> {
         connection.end_with_error(slot, code, reason, "the capability does not suffice");
         connection.drop_parked(slot);
         connection.finish_at_server(slot, true);
-        connection.charge_fault(lane, now);
+        // Other codes are the verifier's own matter (OAP-10-8).
+        if matches!(code.get(), 400 | 401 | 403 | 413 | 429) {
+            connection.charge_fault(lane, now);
+        }
     }
 }
 

@@ -6,10 +6,13 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::Connection;
 use super::exchange::{Marks, Phase};
+use super::frame::RawFrame;
 use super::lanes::{Reply, ReplyKind};
-use super::{Connection, Role};
-use crate::wire::{Codings, Features, Flags, Frame, Header, Hello, MAX_FRAME, MIN_LEN, ReplyFacts};
+use crate::wire::{
+    Codings, Features, Flags, HEADER_LEN, Header, Hello, MAX_FRAME, MIN_LEN, ReplyFacts,
+};
 use crate::{Code, Config, Event, Lane, Reason, Timestamp, Violation};
 
 /// The window of a peer that has told of none (OAP-6).
@@ -34,8 +37,8 @@ pub(super) struct Peer {
     pub(super) features: Features,
     pub(super) codings: Codings,
     pub(super) going_away: bool,
-    /// Server: the good reply was handed to the transport.
-    pub(super) replied: bool,
+    /// It was told our `ack_window`: in our HELLO, or in a good reply that the transport has.
+    pub(super) told: bool,
 }
 
 impl Default for Peer {
@@ -50,7 +53,7 @@ impl Default for Peer {
             features: Features::NONE,
             codings: Codings::NONE,
             going_away: false,
-            replied: false,
+            told: false,
         }
     }
 }
@@ -96,17 +99,23 @@ impl Connection {
         self.counters.frames_sent += 1;
         self.times.hello_sent = Some(now);
         self.peer.window = CAUTIOUS_WINDOW;
+        self.peer.told = self.config.windows;
     }
 
     /// Server: the first good one counts, every one is answered (OAP-5-8).
-    pub(super) fn handle_hello_request(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
+    pub(super) fn handle_hello_request(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        frame: &RawFrame<'_>,
+    ) {
         if !self.budgets.hello(now) {
             return self.flood(lane, now, "OAP-10-9");
         }
         let corr = frame.header.corr_id;
         if !self.peer.known {
             let coded = frame.header.flags.intersects(Flags::COMP | Flags::APP_E2E);
-            let hello = match Hello::parse_request(&frame.payload) {
+            let hello = match Hello::parse_request(frame.payload()) {
                 Ok(hello) if !coded => hello,
                 _ => {
                     self.counters.refuse(Reason::BadHello);
@@ -115,20 +124,26 @@ impl Connection {
                     return self.push_reply(lane, reply);
                 }
             };
-            self.peer.learn(&hello);
+            self.learn(&hello);
             self.events.push_back(Event::Hello(Box::new(hello)));
         }
         self.push_control(lane, ReplyKind::Hello, corr, Code::OK);
     }
 
-    pub(super) fn handle_hello_reply(&mut self, lane: Lane, now: Timestamp, frame: &Frame) {
-        let Ok(hello) = Hello::parse_reply(&frame.payload) else {
+    fn learn(&mut self, hello: &Hello) {
+        self.peer.learn(hello);
+        let chunk = self.config.limits.chunk() as usize - HEADER_LEN;
+        self.max_chunk = chunk.min(self.peer.max_payload());
+    }
+
+    pub(super) fn handle_hello_reply(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
+        let Ok(hello) = Hello::parse_reply(frame.payload()) else {
             let message = "the HELLO reply is malformed or out of range";
             let fault = Violation::connection(Reason::BadHello, "OAP-5-10", message);
             return self.fail(lane, now, fault);
         };
         self.times.hello_sent = None;
-        self.peer.learn(&hello);
+        self.learn(&hello);
         self.raise_limits(self.peer.window.min(DEFAULT_WINDOW));
         self.peer.window = hello.ack_window.unwrap_or(DEFAULT_WINDOW);
         self.events.push_back(Event::Hello(Box::new(hello)));
@@ -146,13 +161,23 @@ impl Connection {
         }
     }
 
+    /// Client: the server made nothing of our HELLO. The defaults hold, and its answers, also those
+    /// on their way, keep to the default window (OAP-5-9, OAP-6-6).
+    pub(super) fn go_on_without_hello(&mut self) {
+        self.times.hello_sent = None;
+        self.peer.told = false;
+        self.raise_limits(DEFAULT_WINDOW);
+        for slot in 0..self.exchanges.len() {
+            let exchange = self.exchanges.get_mut(slot);
+            exchange.window = exchange.window.max(DEFAULT_WINDOW);
+            exchange.recv.raise(exchange.window);
+        }
+        self.events.push_back(Event::NoHello);
+    }
+
     /// The window that the peer takes for granted on an exchange that begins now (OAP-6-6).
     pub(super) fn receive_window(&self) -> u32 {
-        let told = match self.role {
-            Role::Server => self.peer.replied,
-            Role::Client => self.config.hello && self.config.windows,
-        };
-        if told {
+        if self.peer.told {
             self.config.limits.ack_window()
         } else {
             DEFAULT_WINDOW

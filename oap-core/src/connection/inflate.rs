@@ -19,7 +19,8 @@ mod on {
 
     use super::{Arc, AtomicUsize, LiveBytes, Ordering};
     use crate::connection::Connection;
-    use crate::inflate::{InflateError, deflate, inflate};
+    use crate::connection::budget::{INFLATE_BURST, INFLATE_COST};
+    use crate::inflate::{InflateError, deflate, inflate_counting};
     use crate::limits::BUFFER_FRAMES;
     use crate::wire::{Codings, Flags};
     use crate::{Body, ExchangeId, Payload, Reason, Timestamp, Violation};
@@ -108,13 +109,14 @@ mod on {
                 return Err(BROKEN);
             }
             let budget = self.budgets.inflatable();
-            if budget < crate::connection::budget::INFLATE_COST {
+            if budget < INFLATE_COST {
                 return Err(TOO_FAST);
             }
             let bound = self.config.limits.buffer_bytes();
-            let room = bound.saturating_sub(self.live.get());
+            let room = INFLATE_BURST.saturating_sub(self.live.get());
             let limit = bound.min(budget).min(room);
-            match inflate(input, limit) {
+            let mut produced = 0;
+            match inflate_counting(input, limit, &mut produced) {
                 Ok(data) => {
                     self.budgets.inflated(data.len());
                     self.counters.inflated_bytes += data.len() as u64;
@@ -131,9 +133,7 @@ mod on {
                     })
                 }
                 Err(_) => {
-                    // What it produced before it broke is not known; it was at most this.
-                    self.budgets
-                        .inflated(limit.min(input.len().saturating_mul(4)));
+                    self.budgets.inflated(produced);
                     Err(BROKEN)
                 }
             }

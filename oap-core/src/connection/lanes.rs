@@ -1,12 +1,13 @@
 //! The lanes of a connection: a decoder and queues each.
 
 use alloc::collections::VecDeque;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Buf;
 
 use super::hello;
+use super::transmit::HIGH_WATER;
 use crate::limits::Limits;
 use crate::wire::{Decoder, Flags, FrameQueue, Header, MIN_LEN, write_error_body};
 use crate::{Code, Config, ExchangeId, Lane, Reason, Timestamp};
@@ -22,15 +23,20 @@ pub(super) struct LaneState {
     /// When the incomplete frame began, where a deadline is set.
     pub(super) frame_started: Timestamp,
     pub(super) frame_deadline: Timestamp,
+    /// Until when the transport has to take some of what is encoded.
+    pub(super) write_deadline: Timestamp,
     /// The peer's end came while undecoded bytes were left.
     pub(super) eof_pending: bool,
+    /// A frame has begun and its timer is set: until the decoder can say more, further bytes need no
+    /// look at all.
+    pub(super) waiting: bool,
     stalled: bool,
     dirty: bool,
     open: bool,
 }
 
 impl LaneState {
-    fn new(max_frame: u32) -> Self {
+    const fn new(max_frame: u32) -> Self {
         Self {
             decoder: Decoder::new(max_frame),
             out: FrameQueue::new(),
@@ -39,19 +45,32 @@ impl LaneState {
             ready: VecDeque::new(),
             frame_started: Timestamp::ZERO,
             frame_deadline: Timestamp::MAX,
+            write_deadline: Timestamp::MAX,
             eof_pending: false,
+            waiting: false,
             stalled: false,
             dirty: false,
             open: true,
         }
     }
 
+    /// Whether anything waits that is encoded or may be.
     #[inline]
     fn has_output(&self) -> bool {
-        self.out.has_remaining()
-            || !self.replies.is_empty()
-            || !self.acks.is_empty()
-            || !self.ready.is_empty()
+        self.out.has_remaining() || self.has_queued()
+    }
+
+    /// Whether a body may be encoded at once. It must not overtake a reply: that may be the answer to
+    /// the HELLO that came before it, or the end of an exchange whose id is in use again.
+    #[inline]
+    pub(super) fn takes_bodies(&self) -> bool {
+        self.replies.is_empty() && self.out.remaining() < HIGH_WATER
+    }
+
+    /// Whether anything waits to be encoded.
+    #[inline]
+    pub(super) fn has_queued(&self) -> bool {
+        !self.replies.is_empty() || !self.acks.is_empty() || !self.ready.is_empty()
     }
 }
 
@@ -141,71 +160,130 @@ impl Reply {
 /// All lanes, the first always there. Lanes are walked in the order of their numbers.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: Vec<LaneState>,
+    /// Not with the others: most connections have no other, and every frame passes here.
+    first: LaneState,
+    /// Lane n stands at n - 1.
+    others: Vec<LaneState>,
     /// Lanes other than the first that may have output.
     dirty: VecDeque<Lane>,
     stalled: usize,
+    /// When the first of the stalled lanes stopped.
+    stopped: Timestamp,
     /// A lower bound of all frame deadlines.
     pub(super) earliest: Timestamp,
+    /// A lower bound of all write deadlines.
+    pub(super) earliest_write: Timestamp,
 }
 
 impl Lanes {
-    pub(super) fn new(max_frame: u32) -> Self {
+    pub(super) const fn new(max_frame: u32) -> Self {
         Self {
-            lanes: vec![LaneState::new(max_frame)],
+            first: LaneState::new(max_frame),
+            others: Vec::new(),
             dirty: VecDeque::new(),
             stalled: 0,
+            stopped: Timestamp::ZERO,
             earliest: Timestamp::MAX,
+            earliest_write: Timestamp::MAX,
         }
     }
 
     /// Makes sure that `lane` is there; false if it may not be.
     #[inline]
     pub(super) fn open(&mut self, lane: Lane, multi: bool, limits: &Limits) -> bool {
-        match self.lanes.get_mut(usize::from(lane.0)) {
-            Some(state) if state.open => true,
-            Some(state) if multi => {
-                *state = LaneState::new(limits.max_frame());
-                true
-            }
-            None if multi => {
-                let missing = usize::from(lane.0) + 1;
-                self.lanes.resize_with(missing, || LaneState {
-                    open: false,
-                    ..LaneState::new(limits.max_frame())
-                });
-                self.get_mut(lane).open = true;
-                true
-            }
-            _ => false,
+        if lane == Lane::FIRST {
+            return true;
         }
+        multi && self.open_other(lane, limits.max_frame())
+    }
+
+    fn open_other(&mut self, lane: Lane, max_frame: u32) -> bool {
+        let at = usize::from(lane.0) - 1;
+        if at >= self.others.len() {
+            let closed = || LaneState {
+                open: false,
+                ..LaneState::new(max_frame)
+            };
+            self.others.resize_with(at + 1, closed);
+        }
+        if !self.others[at].open {
+            self.others[at] = LaneState::new(max_frame);
+        }
+        true
     }
 
     pub(super) fn exists(&self, lane: Lane) -> bool {
-        self.lanes
-            .get(usize::from(lane.0))
-            .is_some_and(|state| state.open)
+        self.try_get(lane).is_some_and(|state| state.open)
+    }
+
+    /// Whether the lane's buffer holds too little to say anything new. Ends a wait that is over.
+    #[inline]
+    pub(super) fn is_waiting(&mut self, lane: Lane, buffered: usize) -> bool {
+        let Some(state) = self.try_get_mut(lane) else {
+            return false;
+        };
+        state.waiting = state.waiting && state.decoder.is_waiting(buffered);
+        state.waiting
+    }
+
+    /// No further bytes are looked at, waited for or not.
+    pub(super) fn stop_waiting(&mut self) {
+        self.iter_mut().for_each(|(_, state)| state.waiting = false);
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, lane: Lane) -> &mut LaneState {
-        &mut self.lanes[usize::from(lane.0)]
+        match lane.0 {
+            0 => &mut self.first,
+            other => &mut self.others[usize::from(other) - 1],
+        }
     }
 
+    #[inline]
     pub(super) fn try_get_mut(&mut self, lane: Lane) -> Option<&mut LaneState> {
-        self.lanes.get_mut(usize::from(lane.0))
+        match lane.0 {
+            0 => Some(&mut self.first),
+            other => self.others.get_mut(usize::from(other) - 1),
+        }
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Lane, &mut LaneState)> {
-        self.lanes
-            .iter_mut()
+    fn try_get(&self, lane: Lane) -> Option<&LaneState> {
+        match lane.0 {
+            0 => Some(&self.first),
+            other => self.others.get(usize::from(other) - 1),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Lane, &LaneState)> {
+        let states = core::iter::once(&self.first).chain(&self.others);
+        states
             .enumerate()
             .map(|(at, state)| (Lane(at as u16), state))
     }
 
-    pub(super) fn close(&mut self, lane: Lane) {
-        self.resume(lane);
-        self.get_mut(lane).open = false;
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Lane, &mut LaneState)> {
+        let states = core::iter::once(&mut self.first).chain(&mut self.others);
+        states
+            .enumerate()
+            .map(|(at, state)| (Lane(at as u16), state))
+    }
+
+    /// The lane is gone, and what waited on it; returns how many obligatory replies that were.
+    pub(super) fn close(&mut self, lane: Lane, max_frame: u32) -> usize {
+        let state = self.get_mut(lane);
+        let obligations = state
+            .replies
+            .iter()
+            .filter(|reply| reply.is_obligatory())
+            .count();
+        let stalled = usize::from(state.stalled);
+        *state = LaneState {
+            dirty: state.dirty,
+            open: false,
+            ..LaneState::new(max_frame)
+        };
+        self.stalled -= stalled;
+        obligations
     }
 
     #[inline]
@@ -213,27 +291,44 @@ impl Lanes {
         self.stalled > 0
     }
 
-    /// Decoding of the lane stopped for want of room; its frame timer stands still (OAP-10-3).
-    pub(super) fn stall(&mut self, lane: Lane) {
+    /// Decoding of the lane stopped for want of room; frame timers stand still (OAP-10-3).
+    pub(super) fn stall(&mut self, lane: Lane, now: Timestamp) {
         let state = self.get_mut(lane);
         state.frame_deadline = Timestamp::MAX;
         if !state.stalled {
             state.stalled = true;
+            if self.stalled == 0 {
+                self.stopped = now;
+            }
             self.stalled += 1;
         }
     }
 
     /// Decoding of the lane goes on; returns whether it had stopped.
     #[inline]
-    pub(super) fn resume(&mut self, lane: Lane) -> bool {
+    pub(super) fn resume(&mut self, lane: Lane, now: Timestamp) -> bool {
         let was_stalled = core::mem::take(&mut self.get_mut(lane).stalled);
-        self.stalled -= usize::from(was_stalled);
+        if was_stalled {
+            self.stalled -= 1;
+            if self.stalled == 0 {
+                self.shift_frame_timers(now.saturating_since(self.stopped));
+            }
+        }
         was_stalled
+    }
+
+    /// The time during which nothing was read does not count against frames that had begun.
+    #[cold]
+    fn shift_frame_timers(&mut self, by: Duration) {
+        for (_, state) in self.iter_mut() {
+            state.frame_started = state.frame_started + by;
+            state.frame_deadline = state.frame_deadline + by;
+        }
     }
 
     #[inline]
     pub(super) fn any_output(&self) -> bool {
-        self.lanes[0].has_output() || !self.dirty.is_empty()
+        self.first.has_output() || !self.dirty.is_empty()
     }
 
     /// To be called whenever something was queued on the lane.
@@ -249,7 +344,7 @@ impl Lanes {
     }
 
     pub(super) fn next_with_output(&mut self) -> Option<Lane> {
-        if self.lanes[0].has_output() {
+        if self.first.has_output() {
             return Some(Lane::FIRST);
         }
         while let Some(&lane) = self.dirty.front() {
@@ -280,26 +375,12 @@ impl Lanes {
     }
 
     pub(super) fn encoded(&self, lane: Lane) -> usize {
-        self.lanes
-            .get(usize::from(lane.0))
-            .map_or(0, |state| state.out.remaining())
-    }
-
-    /// Whether encoded bytes wait on any lane.
-    pub(super) fn any_encoded(&self) -> bool {
-        self.lanes.iter().any(|state| state.out.has_remaining())
-    }
-
-    /// Whether any lane's bytes were taken since the last call.
-    pub(super) fn take_advanced(&mut self) -> bool {
-        self.lanes
-            .iter_mut()
-            .fold(false, |any, state| state.out.take_advanced() | any)
+        self.try_get(lane).map_or(0, |state| state.out.remaining())
     }
 
     /// Drops everything that is queued but not encoded.
     pub(super) fn drop_unencoded(&mut self) {
-        for state in &mut self.lanes {
+        for (_, state) in self.iter_mut() {
             state.replies.clear();
             state.acks.clear();
             state.ready.clear();
@@ -308,30 +389,26 @@ impl Lanes {
 
     /// Lanes on which replies wait.
     pub(super) fn with_replies(&self) -> impl Iterator<Item = Lane> + '_ {
-        let waiting = self
-            .lanes
-            .iter()
-            .enumerate()
-            .filter(|(_, state)| !state.replies.is_empty());
-        waiting.map(|(at, _)| Lane(at as u16))
+        self.iter()
+            .filter(|(_, state)| !state.replies.is_empty())
+            .map(|(lane, _)| lane)
     }
 
     pub(super) fn trim(&mut self) {
-        for state in &mut self.lanes {
+        for (_, state) in self.iter_mut() {
             state.out.trim();
             state.replies.shrink_to_fit();
             state.acks.shrink_to_fit();
             state.ready.shrink_to_fit();
         }
-        while self.lanes.len() > 1
-            && self
-                .lanes
-                .last()
-                .is_some_and(|last| !last.open && !last.dirty)
+        while self
+            .others
+            .last()
+            .is_some_and(|last| !last.open && !last.dirty)
         {
-            self.lanes.pop();
+            self.others.pop();
         }
-        self.lanes.shrink_to_fit();
+        self.others.shrink_to_fit();
     }
 }
 

@@ -3,8 +3,10 @@
 mod budget;
 mod control;
 mod exchange;
+mod frame;
 mod handle;
 mod hello;
+mod index;
 mod inflate;
 mod lanes;
 mod recv;
@@ -19,8 +21,9 @@ use alloc::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use self::budget::{Budgets, frame_cost};
+use self::budget::Budgets;
 use self::exchange::{Exchanges, Marks, Phase};
+use self::frame::RawFrame;
 use self::hello::Peer;
 use self::inflate::LiveBytes;
 use self::lanes::{Lanes, Reply};
@@ -110,6 +113,8 @@ pub struct Connection {
     held: usize,
     /// The part of `held` that came in windowed directions (OAP-6-17).
     held_windowed: usize,
+    /// The payload bytes in that part.
+    windowed_bytes: usize,
     peer: Peer,
     budgets: Budgets,
     times: Timetable,
@@ -120,9 +125,12 @@ pub struct Connection {
     eof: bool,
     /// Below this much held, any frame fits.
     free_running: usize,
+    /// Payload bytes of the largest frame that a longer body is split into.
+    max_chunk: usize,
     /// How much was held when decoding stopped for want of room.
     stalled_at: usize,
-    /// The transport takes nothing more: what is encoded will never leave.
+    /// The transport takes nothing more, or the peer wants nothing more (OAP-4-6): what is encoded
+    /// will never leave.
     write_failed: bool,
     live: LiveBytes,
     counters: Counters,
@@ -154,14 +162,16 @@ impl Connection {
             obligations: 0,
             held: 0,
             held_windowed: 0,
+            windowed_bytes: 0,
             peer: Peer::default(),
-            budgets: Budgets::new(config.limits.buffer_bytes()),
+            budgets: Budgets::new(),
             times: Timetable::new(now),
             late: VecDeque::new(),
             next_corr: 1,
             ping_nonce: 0,
             eof: false,
             free_running: config.limits.buffer_bytes() - config.limits.max_frame() as usize,
+            max_chunk: config.limits.chunk() as usize - crate::wire::HEADER_LEN,
             stalled_at: 0,
             write_failed: false,
             live: LiveBytes::default(),
@@ -245,6 +255,9 @@ impl Connection {
     /// Decoding stops early while too much waits for the host;
     /// [`Interest::again`] tells when to call again without new bytes.
     pub fn handle_input(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
+        if self.lanes.is_waiting(lane, buf.len()) {
+            return;
+        }
         if self.is_closed()
             || !self
                 .lanes
@@ -256,18 +269,23 @@ impl Connection {
         loop {
             if self.must_pause() {
                 self.stalled_at = usize::MAX;
-                return self.lanes.stall(lane);
+                return self.lanes.stall(lane, now);
             }
             if self.held > self.free_running && !self.next_frame_fits(buf) {
                 self.stalled_at = self.held;
-                return self.lanes.stall(lane);
+                return self.lanes.stall(lane, now);
             }
-            match self.lanes.get_mut(lane).decoder.decode(buf) {
-                Ok(Some(frame)) => {
+            match self.lanes.get_mut(lane).decoder.poll_header(buf) {
+                Ok(Some(header)) => {
                     self.lanes.get_mut(lane).frame_deadline = Timestamp::MAX;
-                    self.handle_frame(lane, now, frame);
+                    let mut frame = RawFrame::new(header, buf);
+                    self.handle_frame(lane, now, &mut frame);
+                    frame.finish();
                     if self.is_closed() {
                         return buf.clear();
+                    }
+                    if buf.is_empty() && !self.must_pause() {
+                        break;
                     }
                 }
                 Ok(None) => break,
@@ -277,14 +295,7 @@ impl Connection {
                 }
             }
         }
-        if self.lanes.resume(lane) {
-            self.times.last_frame = now;
-        }
-        if self.lanes.get_mut(lane).eof_pending {
-            self.judge_eof(lane, now, buf);
-        } else {
-            self.await_rest(lane, now, buf);
-        }
+        self.await_rest(lane, now, buf);
     }
 
     /// The lane's peer sends no more; `buf` holds what [`Connection::handle_input`] left of it.
@@ -293,6 +304,7 @@ impl Connection {
     pub fn handle_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
         if let Some(state) = self.lanes.try_get_mut(lane) {
             state.eof_pending = true;
+            state.waiting = false;
         }
         self.handle_input(lane, now, buf);
     }
@@ -302,7 +314,7 @@ impl Connection {
     pub fn handle_reset(&mut self, lane: Lane) {
         if !self.is_closed() && self.lanes.exists(lane) {
             self.cut_lane(lane);
-            self.lanes.close(lane);
+            self.obligations -= self.lanes.close(lane, self.config.limits.max_frame());
         }
     }
 
@@ -326,13 +338,11 @@ impl Connection {
     /// delivered payload once, empty ones too, and also after the exchange has ended.
     #[inline]
     pub fn consumed(&mut self, id: ExchangeId, charge: Charge) {
-        let cost = frame_cost(charge.wire_len);
-        self.held = self.held.saturating_sub(cost);
-        if charge.windowed {
-            self.held_windowed = self.held_windowed.saturating_sub(cost);
-            if let Some(slot) = self.exchanges.slot(id) {
-                self.credit(slot, charge.wire_len);
-            }
+        self.unhold(charge.wire_len, charge.windowed);
+        if charge.windowed
+            && let Some(slot) = self.exchanges.slot(id)
+        {
+            self.credit(slot, charge.wire_len);
         }
     }
 
@@ -350,7 +360,7 @@ impl Connection {
         if self.life == Life::Open && self.role == Role::Server {
             self.send_goaway(Code::UNAVAILABLE, Reason::Draining);
         }
-        self.shut(CloseReason::Local);
+        self.finish(CloseReason::Local);
     }
 
     /// Sends a PING and returns its nonce; [`Event::Pong`] follows.
@@ -388,12 +398,13 @@ impl Connection {
     /// The bytes that wait to be written on `lane`, lent: write from them and advance.
     ///
     /// `None` if there are none. What is not taken is lent again by the next call.
+    #[inline]
     pub fn poll_transmit(&mut self, lane: Lane, now: Timestamp) -> Option<Transmit<'_>> {
         if self.write_failed {
             return None;
         }
         self.fill(lane);
-        self.watch_writes(now);
+        self.watch_writes(lane, now);
         let out = &mut self.lanes.try_get_mut(lane)?.out;
         out.has_remaining().then(|| Transmit::new(out))
     }
@@ -407,6 +418,9 @@ impl Connection {
 
     /// The next lane that has something to write, where there are several.
     pub fn poll_writable_lane(&mut self) -> Option<Lane> {
+        if self.write_failed {
+            return None;
+        }
         self.lanes.next_with_output()
     }
 }
@@ -455,13 +469,14 @@ impl Connection {
     /// Ends the connection, but still encodes the replies that the caller has queued.
     fn shut_after(&mut self, now: Timestamp, reason: CloseReason) {
         self.encode_all_replies();
-        self.watch_writes(now);
+        self.watch_all_writes(now);
         self.shut(reason);
     }
 
     fn shut(&mut self, reason: CloseReason) {
         if !self.is_closed() {
             self.life = Life::Closing;
+            self.lanes.stop_waiting();
             self.lanes.drop_unencoded();
             self.obligations = 0;
             self.events.push_back(Event::Closed(reason));
@@ -524,6 +539,9 @@ impl Connection {
     }
 
     fn queue_ack(&mut self, slot: u32) {
+        if self.is_closed() {
+            return;
+        }
         let id = self.exchanges.id(slot);
         let exchange = self.exchanges.get_mut(slot);
         if !exchange.marks.has(Marks::ACK_QUEUED) {
@@ -535,8 +553,10 @@ impl Connection {
 
     /// Remembers an id that ended before its END (OAP-3-14).
     fn remember_late(&mut self, corr: u64) {
-        if self.late.len() >= LATE_IDS {
-            self.late.pop_front();
+        match self.late.iter().position(|&late| late == corr) {
+            Some(at) => drop(self.late.remove(at)),
+            None if self.late.len() >= LATE_IDS => drop(self.late.pop_front()),
+            None => {}
         }
         self.late.push_back(corr);
     }

@@ -2,28 +2,44 @@
 
 use alloc::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::budget::{self, MAX_EMPTIES, frame_cost};
 use super::exchange::{Marks, Phase};
+use super::frame::RawFrame;
 use super::lanes::Reply;
 use super::state::{self, Kind, Rule, State};
-use super::window::{RecvWindow, SendWindow};
 use super::{Connection, Life, Role};
 use crate::event::End;
-use crate::wire::{Flags, Frame, FrameFault, HEADER_LEN, Header};
+use crate::wire::{Flags, FrameFault, HEADER_LEN, Header, LEN_FIELD};
 use crate::{
-    CloseReason, Code, Event, Fin, Lane, Payload, Reason, Scope, Start, Timestamp, Violation,
+    CloseReason, Code, Event, ExchangeId, Fin, Lane, Payload, Reason, Scope, Start, Timestamp,
+    Violation,
 };
-
-/// Payloads up to this size are copied out of the block they arrived in, so that one small payload
-/// that is kept does not keep a whole read buffer alive.
-const COPY_MAX: usize = 512;
 
 const BEYOND_WINDOW: Violation = Violation::exchange(
     Reason::CreditViolation,
     "OAP-6-13",
     "payload beyond the window",
+);
+const DRAINING: Violation = Violation {
+    code: Code::UNAVAILABLE,
+    ..Violation::exchange(Reason::Draining, "OAP-4-12", "the connection is draining")
+};
+const OVER_CAPACITY: Violation = Violation::exchange(
+    Reason::OverCapacity,
+    "OAP-3-16",
+    "max_inflight exchanges are being worked on",
+);
+const OTHER_APP: Violation = Violation::exchange(
+    Reason::BadSequence,
+    "OAP-3-12",
+    "another app or tenant than the START's",
+);
+const OTHER_LANE: Violation = Violation::exchange(
+    Reason::BadSequence,
+    "OAP-11-7",
+    "another lane than the START's",
 );
 const TOO_SMALL: Violation = Violation::exchange(
     Reason::Flood,
@@ -53,7 +69,7 @@ const fn sequence(scope: Scope, clause: &'static str, message: &'static str) -> 
 
 impl Connection {
     #[inline]
-    pub(super) fn handle_frame(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+    pub(super) fn handle_frame(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let wire = frame.header.frame_len();
         self.counters.frames_received += 1;
         self.counters.bytes_received += wire as u64;
@@ -67,7 +83,7 @@ impl Connection {
         }
     }
 
-    fn handle_at_server(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+    fn handle_at_server(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let header = &frame.header;
         let directions = header.flags.directions();
         if directions == Flags::REQ {
@@ -92,7 +108,7 @@ impl Connection {
     }
 
     #[inline]
-    fn handle_request_frame(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+    fn handle_request_frame(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let header = &frame.header;
         if header.corr_id == 0 {
             let fault = sequence(Scope::Exchange, "OAP-3-13", "corr_id 0 outside app 0");
@@ -148,79 +164,39 @@ impl Connection {
         self.credit(slot, header.payload_len());
     }
 
-    fn accept_start(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
-        let header = &frame.header;
-        if self.life == Life::Draining {
-            let fault = Violation {
-                code: Code::UNAVAILABLE,
-                ..Violation::exchange(Reason::Draining, "OAP-4-12", "the connection is draining")
-            };
-            return self.refuse_start(lane, header, fault);
+    /// Opens an exchange, unless one of the checks refuses it (OAP-3-15).
+    #[inline]
+    fn accept_start(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
+        if let Some(refusal) = self.start_fault(&frame.header) {
+            return self.refuse_frame(lane, now, &frame.header, None, refusal);
         }
-        if self.exchanges.taken() >= usize::from(self.config.limits.max_inflight()) {
-            let fault = Violation::exchange(
-                Reason::OverCapacity,
-                "OAP-3-16",
-                "max_inflight exchanges are being worked on",
-            );
-            self.refuse_start(lane, header, fault);
-            return self.charge_fault(lane, now);
-        }
+        let header = frame.header;
         let windowed = header.flags.contains(Flags::ACK_REQ);
+        let ended = header.flags.contains(Flags::END);
+        let marks = Marks::PEER_BEGUN
+            | Marks::when(windowed, Marks::PEER_WINDOWED)
+            | Marks::when(windowed || self.peer.wants_windows, Marks::WINDOWED)
+            | Marks::when(header.cap_len > 0, Marks::CAPABLE)
+            | Marks::when(ended, Marks::PEER_FINISHED);
         let window = self.receive_window();
-        if windowed && let Some(fault) = self.window_fault(header.payload_len(), window) {
-            return self.refuse_frame(lane, now, header, None, fault);
-        }
-        let answers = windowed || self.peer.wants_windows;
-        let credit = self.peer.window;
-        let parked = self.config.authorize;
-        let deadline = if parked {
-            self.times.arm(now + self.config.timers.verdict)
-        } else {
-            Timestamp::MAX
-        };
-        let slot = self.exchanges.open(header.corr_id, |exchange| {
-            exchange.phase = if parked { Phase::Parked } else { Phase::Open };
-            exchange.marks = Marks::new(
-                if answers { Marks::WINDOWED } else { 0 }
-                    | if header.cap_len > 0 {
-                        Marks::CAPABLE
-                    } else {
-                        0
-                    },
-            );
-            exchange.empties = 0;
-            exchange.lane = lane;
-            exchange.app = header.app_proto_id;
-            exchange.tenant = header.tenant_id;
-            exchange.window = window;
-            exchange.recv = RecvWindow::new(window);
-            exchange.send = SendWindow::new(credit);
-            exchange.deadline = deadline;
-        });
+        let (id, exchange) = self.exchanges.open(header.corr_id);
+        exchange.begin(lane, marks, window, self.peer.window);
+        exchange.app = header.app_proto_id;
+        exchange.tenant = header.tenant_id;
+        exchange.recv.receive(header.payload_len());
+        self.hold(header.payload_len(), windowed);
         self.counters.exchanges_opened += 1;
         let start = Start {
             corr_id: header.corr_id,
             app_proto_id: header.app_proto_id,
             tenant_id: header.tenant_id,
-            capability: unpin(&frame.cap),
+            capability: frame.capability(),
             lane,
         };
-        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
-            return;
-        };
-        let id = self.exchanges.id(slot);
-        if parked {
-            self.park(
-                slot,
-                Event::Opened {
-                    id,
-                    start: start.clone(),
-                    payload,
-                    fin,
-                },
-            );
-            self.events.push_back(Event::Authorize { id, start });
+        let payload = Payload::new(frame.take_payload(), header.flags, windowed);
+        let fin = if ended { Fin::End } else { Fin::More };
+        if self.config.authorize {
+            self.park_start(id, now, start, payload, fin);
         } else {
             self.events.push_back(Event::Opened {
                 id,
@@ -231,27 +207,73 @@ impl Connection {
         }
     }
 
+    /// The START waits for its verdict; nothing of it reaches the handler before (OAP-3-22).
+    fn park_start(
+        &mut self,
+        id: ExchangeId,
+        now: Timestamp,
+        start: Start,
+        payload: Payload,
+        fin: Fin,
+    ) {
+        let deadline = self.times.arm(now + self.config.timers.verdict);
+        let exchange = self.exchanges.get_mut(id.slot);
+        exchange.phase = Phase::Parked;
+        exchange.deadline = deadline;
+        self.park(
+            id.slot,
+            Event::Opened {
+                id,
+                start: start.clone(),
+                payload,
+                fin,
+            },
+        );
+        self.events.push_back(Event::Authorize { id, start });
+    }
+
+    /// Why a START is refused, if it is: draining (OAP-4-12), no slot (OAP-3-16), or a first payload
+    /// beyond what its window or the budget takes.
+    #[inline]
+    fn start_fault(&self, header: &Header) -> Option<Violation> {
+        if self.life == Life::Draining {
+            Some(DRAINING)
+        } else if self.exchanges.taken() >= usize::from(self.config.limits.max_inflight()) {
+            Some(OVER_CAPACITY)
+        } else if header.flags.contains(Flags::ACK_REQ) {
+            self.window_fault(header.payload_len(), self.receive_window())
+        } else {
+            None
+        }
+    }
+
     /// What is wrong with the first payload of a windowed request.
     fn window_fault(&self, len: usize, window: u32) -> Option<Violation> {
         if len > window as usize {
             Some(BEYOND_WINDOW)
-        } else if self.held_windowed + frame_cost(len) > self.config.limits.buffer_bytes() {
+        } else if self.is_too_small(len) {
             Some(TOO_SMALL)
         } else {
             None
         }
     }
 
-    fn accept_request_frame(&mut self, slot: u32, lane: Lane, now: Timestamp, frame: Frame) {
+    fn accept_request_frame(
+        &mut self,
+        slot: u32,
+        lane: Lane,
+        now: Timestamp,
+        frame: &mut RawFrame<'_>,
+    ) {
         if !self.belongs(slot, lane, &frame.header) {
-            let fault = sequence(
-                Scope::Exchange,
-                "OAP-3-12",
-                "another app, tenant or lane than the START's",
-            );
+            let fault = if self.exchanges.get(slot).lane == lane {
+                OTHER_APP
+            } else {
+                OTHER_LANE
+            };
             return self.refuse_frame(lane, now, &frame.header, Some(slot), fault);
         }
-        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
+        let Some((payload, fin)) = self.take_payload(slot, lane, now, frame) else {
             return;
         };
         let event = Event::Data {
@@ -263,7 +285,7 @@ impl Connection {
         self.deliver(slot, event);
     }
 
-    fn handle_at_client(&mut self, lane: Lane, now: Timestamp, frame: Frame) {
+    fn handle_at_client(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let header = &frame.header;
         let directions = header.flags.directions();
         if directions != Flags::RESP && directions != Flags::EVENT {
@@ -286,6 +308,10 @@ impl Connection {
             self.counters.late_frames += 1;
             return;
         };
+        let ended = !event && header.flags.contains(Flags::END);
+        if self.exchanges.get(slot).phase == Phase::Discarding {
+            return self.discard_answer(slot, header, ended);
+        }
         if !self.belongs(slot, lane, header) {
             let fault = sequence(
                 Scope::Exchange,
@@ -294,12 +320,8 @@ impl Connection {
             );
             return self.fail_exchange(slot, now, fault);
         }
-        let ended = !event && header.flags.contains(Flags::END);
-        if self.exchanges.get(slot).phase == Phase::Discarding {
-            return self.discard_answer(slot, header, ended);
-        }
         let code = header.code;
-        let Some((payload, fin)) = self.take_payload(slot, lane, now, &frame) else {
+        let Some((payload, fin)) = self.take_payload(slot, lane, now, frame) else {
             return;
         };
         let id = self.exchanges.id(slot);
@@ -322,15 +344,14 @@ impl Connection {
     fn discard_answer(&mut self, slot: u32, header: &Header, ended: bool) {
         self.counters.late_frames += 1;
         let exchange = self.exchanges.get_mut(slot);
+        let later = exchange.marks.has(Marks::PEER_BEGUN);
         begin_peer(&mut exchange.marks, header.flags);
         exchange.recv.receive(header.payload_len());
         self.credit(slot, header.payload_len());
-        if header.flags.contains(Flags::ACK_REQ) && !ended {
-            self.ack_if_windowed(slot);
-        }
         if ended {
             self.forget(slot);
-            self.close_if_finished();
+        } else if later && header.flags.contains(Flags::ACK_REQ) {
+            self.ack_if_windowed(slot);
         }
     }
 
@@ -350,12 +371,12 @@ impl Connection {
         slot: u32,
         lane: Lane,
         now: Timestamp,
-        frame: &Frame,
+        frame: &mut RawFrame<'_>,
     ) -> Option<(Payload, Fin)> {
         let flags = frame.header.flags;
-        let len = frame.payload.len();
-        let cost = frame_cost(len);
+        let len = frame.header.payload_len();
         let event = flags.contains(Flags::EVENT);
+        let too_small = self.is_too_small(len);
         let exchange = self.exchanges.get_mut(slot);
         let later = exchange.marks.has(Marks::PEER_BEGUN);
         begin_peer(&mut exchange.marks, flags);
@@ -366,7 +387,7 @@ impl Connection {
                 self.blame(slot, lane, now, &frame.header, BEYOND_WINDOW);
                 return None;
             }
-            if self.held_windowed + cost > self.config.limits.buffer_bytes() {
+            if too_small {
                 self.blame(slot, lane, now, &frame.header, TOO_SMALL);
                 return None;
             }
@@ -379,19 +400,26 @@ impl Connection {
             }
         }
         exchange.recv.receive(counted);
-        self.held += cost;
         let end = flags.contains(Flags::END) && !event;
         if end {
             exchange.marks.set(Marks::PEER_FINISHED);
         }
-        if windowed {
-            self.held_windowed += cost;
-            if later && !end && flags.contains(Flags::ACK_REQ) {
-                self.queue_ack(slot);
-            }
+        self.hold(len, windowed);
+        if windowed && later && !end && flags.contains(Flags::ACK_REQ) {
+            self.queue_ack(slot);
         }
-        let payload = Payload::new(unpin(&frame.payload), flags, windowed);
+        let payload = Payload::new(frame.take_payload(), flags, windowed);
         Some((payload, if end { Fin::End } else { Fin::More }))
+    }
+
+    /// Server: whether a control frame of an open exchange came on another lane; the exchange has
+    /// ended then (OAP-11-7).
+    pub(super) fn strayed(&mut self, slot: u32, lane: Lane, now: Timestamp) -> bool {
+        let strayed = self.role == Role::Server && self.exchanges.get(slot).lane != lane;
+        if strayed {
+            self.fail_exchange(slot, now, OTHER_LANE);
+        }
+        strayed
     }
 
     fn ack_if_windowed(&mut self, slot: u32) {
@@ -448,7 +476,10 @@ impl Connection {
             }
             None => {
                 self.refuse_start(lane, header, fault);
-                self.charge_fault(lane, now);
+                // Draining is our own doing (OAP-10-8).
+                if fault.reason != Reason::Draining {
+                    self.charge_fault(lane, now);
+                }
             }
         }
     }
@@ -521,6 +552,8 @@ impl Connection {
         exchange.marks.clear(Marks::READY | Marks::ACK_QUEUED);
         exchange.queue.clear();
         exchange.queued = 0;
+        // What the application had not consumed, it never will.
+        self.credit(slot, usize::MAX);
     }
 
     /// Whether the wire still knows the exchange and the application still works on it.
@@ -533,6 +566,7 @@ impl Connection {
     pub(super) fn forget(&mut self, slot: u32) {
         self.exchanges.detach(slot);
         self.exchanges.free(slot);
+        self.close_if_finished();
     }
 
     /// Server: the exchange is over on the wire. Its slot is free once the handler's work is
@@ -567,11 +601,7 @@ impl Connection {
         let windowed = self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED);
         for event in parked.iter() {
             if let Event::Opened { payload, .. } | Event::Data { payload, .. } = event {
-                let cost = frame_cost(payload.wire_len());
-                self.held -= cost;
-                if windowed {
-                    self.held_windowed -= cost;
-                }
+                self.unhold(payload.wire_len(), windowed);
             }
         }
     }
@@ -650,8 +680,38 @@ impl Connection {
             .filter(move |&slot| self.exchanges.get(slot).lane == lane)
     }
 
+    /// Charges a frame to the buffer budget (OAP-6-16).
+    #[inline]
+    fn hold(&mut self, len: usize, windowed: bool) {
+        let cost = frame_cost(len);
+        self.held += cost;
+        if windowed {
+            self.held_windowed += cost;
+            self.windowed_bytes += len;
+        }
+    }
+
+    /// Gives back what [`Connection::hold`] charged.
+    #[inline]
+    pub(super) fn unhold(&mut self, len: usize, windowed: bool) {
+        let cost = frame_cost(len);
+        self.held = self.held.saturating_sub(cost);
+        if windowed {
+            self.held_windowed = self.held_windowed.saturating_sub(cost);
+            self.windowed_bytes = self.windowed_bytes.saturating_sub(len);
+        }
+    }
+
+    /// Whether a windowed frame passes the buffer budget only because it and others are so small
+    /// (OAP-6-17).
+    #[inline]
+    fn is_too_small(&self, len: usize) -> bool {
+        let budget = self.config.limits.buffer_bytes();
+        self.held_windowed + frame_cost(len) > budget && self.windowed_bytes + len <= budget
+    }
+
     /// Whether the next frame has room in the buffer budget, seen before it is taken (OAP-6-16).
-    /// Control frames and frames of windowed directions always have.
+    /// Control frames need none; nor does a frame that ends its exchange for being too small.
     pub(super) fn next_frame_fits(&self, buf: &BytesMut) -> bool {
         let Some(bytes) = buf.first_chunk::<HEADER_LEN>() else {
             return true;
@@ -659,28 +719,43 @@ impl Connection {
         let Ok(header) = Header::parse(bytes, self.config.limits.max_frame()) else {
             return true;
         };
-        let windowed = match self.exchanges.find(header.corr_id) {
-            Some(slot) => self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED),
-            None => header.flags.contains(Flags::ACK_REQ),
+        let len = header.payload_len();
+        let marks = self
+            .exchanges
+            .find(header.corr_id)
+            .map(|slot| self.exchanges.get(slot).marks);
+        let windowed = match marks {
+            Some(marks) if marks.has(Marks::PEER_BEGUN) => marks.has(Marks::PEER_WINDOWED),
+            _ => header.flags.contains(Flags::ACK_REQ),
         };
         header.app_proto_id == 0
-            || windowed
-            || self.held + frame_cost(header.payload_len()) <= self.config.limits.buffer_bytes()
+            || self.held + frame_cost(len) <= self.config.limits.buffer_bytes()
+            || windowed && self.is_too_small(len)
     }
 
-    /// Arms the timer of an incomplete frame (OAP-10-2).
+    /// Everything whole is decoded: the rest waits for more, under its timer (OAP-10-2), or for the
+    /// end of the stream to judge it.
     #[inline]
-    pub(super) fn await_rest(&mut self, lane: Lane, now: Timestamp, buf: &BytesMut) {
+    pub(super) fn await_rest(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
+        if self.lanes.resume(lane, now) {
+            self.times.last_frame = now;
+        }
+        let state = self.lanes.get_mut(lane);
+        if state.eof_pending {
+            return self.judge_eof(lane, now, buf);
+        }
         if buf.is_empty() {
             return;
         }
-        let frame_time = self.config.timers.frame;
-        let state = self.lanes.get_mut(lane);
-        let len = state.decoder.pending().map_or(0, |header| header.len);
+        state.decoder.make_room(buf);
+        state.waiting = true;
+        let len = buf
+            .first_chunk::<LEN_FIELD>()
+            .map_or(0, |len| u32::from_le_bytes(*len));
         if state.frame_deadline == Timestamp::MAX {
             state.frame_started = now;
         }
-        let deadline = state.frame_started + budget::frame_time(frame_time, len);
+        let deadline = state.frame_started + budget::frame_time(self.config.timers.frame, len);
         if state.frame_deadline != deadline {
             state.frame_deadline = deadline;
             self.lanes.earliest = self.lanes.earliest.min(deadline);
@@ -702,16 +777,5 @@ fn begin_peer(marks: &mut Marks, flags: Flags) {
         if flags.contains(Flags::ACK_REQ) {
             marks.set(Marks::PEER_WINDOWED);
         }
-    }
-}
-
-#[inline]
-fn unpin(bytes: &Bytes) -> Bytes {
-    if bytes.is_empty() {
-        Bytes::new()
-    } else if bytes.len() <= COPY_MAX {
-        Bytes::copy_from_slice(bytes)
-    } else {
-        bytes.clone()
     }
 }

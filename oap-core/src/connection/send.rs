@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use super::exchange::{Marks, Phase, Queued};
-use super::window::{RecvWindow, SendWindow};
 use super::{Connection, Life, Role};
 use crate::wire::{Codings, Flags, Header, MIN_LEN};
-use crate::{Body, Code, ExchangeId, Fin, Head, SendError, Timestamp};
+use crate::{Body, Code, ExchangeId, Fin, Head, Lane, SendError, Timestamp};
 
 impl Connection {
     /// Opens an exchange with the beginning of its request, or all of it.
@@ -32,27 +31,20 @@ impl Connection {
         let timeout = head
             .timeout
             .or(fin.is_end().then_some(self.config.timers.request));
-        let deadline = timeout.map_or(Timestamp::MAX, |timeout| self.times.arm(now + timeout));
-        let (window, credit) = (self.receive_window(), self.peer.window);
-        let slot = self.exchanges.open(corr, |exchange| {
-            exchange.phase = Phase::Open;
-            exchange.marks = Marks::new(
-                Marks::BEGUN
-                    | if windowed { Marks::WINDOWED } else { 0 }
-                    | if fin.is_end() { Marks::FINISHED } else { 0 },
-            );
-            exchange.empties = 0;
-            exchange.lane = head.lane;
-            exchange.app = head.app_proto_id;
-            exchange.tenant = head.tenant_id;
-            exchange.window = window;
-            exchange.recv = RecvWindow::new(window);
-            exchange.send = SendWindow::new(credit);
-            exchange.deadline = deadline;
-        });
+        let marks = Marks::BEGUN
+            | Marks::when(windowed, Marks::WINDOWED)
+            | Marks::when(fin.is_end(), Marks::FINISHED);
+        let window = self.receive_window();
+        let (id, exchange) = self.exchanges.open(corr);
+        exchange.begin(head.lane, marks, window, self.peer.window);
+        exchange.app = head.app_proto_id;
+        exchange.tenant = head.tenant_id;
+        if let Some(timeout) = timeout {
+            exchange.deadline = self.times.arm(now + timeout);
+        }
         self.counters.exchanges_opened += 1;
-        self.encode_start(slot, head, body, fin, chunk);
-        Ok(self.exchanges.id(slot))
+        self.encode_start(id.slot, head, body, fin, chunk);
+        Ok(id)
     }
 
     fn check_request(&self, head: &Head, body: &Body) -> Result<(), SendError> {
@@ -68,7 +60,9 @@ impl Connection {
         if head.app_proto_id == 0 {
             return Err(SendError::ControlId);
         }
-        if !self.lanes.exists(head.lane) {
+        // No second lane before the HELLO is answered (OAP-11-6).
+        let early = head.lane != Lane::FIRST && self.times.hello_sent.is_some();
+        if early || !self.lanes.exists(head.lane) {
             return Err(SendError::NoLane);
         }
         let capacity = self.capacity();
@@ -186,35 +180,66 @@ impl Connection {
         fin: Fin,
     ) -> Result<(), SendError> {
         self.check_send(slot, direction)?;
-        if body.is_compressed() {
-            let exchange = self.exchanges.get(slot);
-            let window = exchange
-                .marks
-                .has(Marks::WINDOWED)
-                .then_some(self.peer.window);
-            self.check_body(&body, self.peer.max_payload(), window)?;
-        }
-        let room = self.config.limits.send_buffer() as usize;
-        let exchange = self.exchanges.get_mut(slot);
-        if exchange.queued >= room && !fin.is_end() {
-            exchange.marks.set(Marks::WANTS_ROOM);
-            return Err(SendError::Full);
-        }
         let end = if fin.is_end() {
             Flags::END
         } else {
             Flags::NONE
         };
-        if fin.is_end() {
+        let flags = direction | body.flags | end;
+        if self.goes_out_whole(slot, &body, flags) {
+            self.encode_frame(slot, flags, code, body.bytes);
+            return Ok(());
+        }
+        self.send_later(slot, flags, code, body)
+    }
+
+    /// Whether a body needs neither to wait nor to be split or counted. What ends an answer and fits
+    /// its credit need not be: nothing follows it.
+    #[inline]
+    fn goes_out_whole(&mut self, slot: u32, body: &Body, flags: Flags) -> bool {
+        let exchange = self.exchanges.get(slot);
+        let (len, lane) = (body.bytes.len(), exchange.lane);
+        let counted = exchange.marks.has(Marks::WINDOWED);
+        len <= self.max_chunk
+            && !body.is_compressed()
+            && (!counted
+                || flags.contains(Flags::RESP | Flags::END) && len <= exchange.send.credit())
+            && exchange.queue.is_empty()
+            && self.lanes.get_mut(lane).takes_bodies()
+    }
+
+    /// A body that is split, counted against a window, or waits.
+    #[cold]
+    fn send_later(
+        &mut self,
+        slot: u32,
+        flags: Flags,
+        code: Code,
+        body: Body,
+    ) -> Result<(), SendError> {
+        if body.is_compressed() {
+            let windowed = self.exchanges.get(slot).marks.has(Marks::WINDOWED);
+            let window = windowed.then_some(self.peer.window);
+            self.check_body(&body, self.peer.max_payload(), window)?;
+        }
+        let room = self.config.limits.send_buffer() as usize;
+        let ends = flags.contains(Flags::END);
+        let exchange = self.exchanges.get_mut(slot);
+        if exchange.queued >= room && !ends {
+            exchange.marks.set(Marks::WANTS_ROOM);
+            return Err(SendError::Full);
+        }
+        if ends {
             exchange.marks.set(Marks::FINISHED);
         }
-        let credited = !(fin.is_end() && code.is_error() && direction == Flags::RESP);
+        // The error body that ends an answer needs no credit (OAP-6-7).
+        let credited = !(code.is_error() && flags.contains(Flags::RESP | Flags::END));
         self.times.used();
         self.queue_body(
             slot,
             Queued {
                 bytes: body.bytes,
-                flags: direction | body.flags | end,
+                flags,
                 code,
                 credited,
             },
@@ -244,7 +269,10 @@ impl Connection {
 
     #[inline]
     fn queue_body(&mut self, slot: u32, queued: Queued) {
-        let rest = if self.may_send_now(slot) {
+        let lane = self.exchanges.get(slot).lane;
+        let clear =
+            self.exchanges.get(slot).queue.is_empty() && self.lanes.get_mut(lane).takes_bodies();
+        let rest = if clear {
             self.encode_chunk(slot, queued)
         } else {
             Some(queued)
@@ -260,6 +288,7 @@ impl Connection {
     /// This side's END is encoded.
     #[inline]
     pub(super) fn sent_end(&mut self, slot: u32) {
+        self.exchanges.get_mut(slot).marks.set(Marks::FINISHED);
         if self.role == Role::Server {
             let released = self.exchanges.get(slot).marks.has(Marks::RELEASED);
             self.finish_at_server(slot, released || !self.config.explicit_release);

@@ -7,6 +7,7 @@ use super::{Connection, Role};
 use crate::event::End;
 use crate::wire::Features;
 use crate::{CloseReason, Code, Lane, Reason, Timer, Timestamp};
+use bytes::Buf;
 
 /// How long after the last frame buffers are given back.
 const TRIM_AFTER: Duration = Duration::from_secs(1);
@@ -18,8 +19,6 @@ pub(super) struct Timetable {
     pub(super) last_frame: Timestamp,
     /// The HELLO sent, while it is not answered.
     pub(super) hello_sent: Option<Timestamp>,
-    /// Since when bytes wait without progress.
-    write_since: Option<Timestamp>,
     /// The PING sent, while it is not answered.
     pub(super) ping: Option<(u64, Timestamp)>,
     trimmed: bool,
@@ -34,7 +33,6 @@ impl Timetable {
             first_byte: false,
             last_frame: now,
             hello_sent: None,
-            write_since: None,
             ping: None,
             trimmed: true,
             earliest_exchange: Timestamp::MAX,
@@ -63,14 +61,16 @@ impl Timetable {
 impl Connection {
     /// Time has passed; `now` may be earlier or later than the deadline asked for.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.time_writes(now);
+        if now >= self.lanes.earliest_write {
+            self.time_writes(now);
+        }
         if self.is_closed() {
             return;
         }
         if let Some(timer) = self.expired(now) {
             return self.shut(CloseReason::TimedOut(timer));
         }
-        if now >= self.lanes.earliest {
+        if now >= self.frames_due() {
             self.time_frames(now);
         }
         if now >= self.times.earliest_exchange {
@@ -87,14 +87,11 @@ impl Connection {
     /// The earliest moment at which [`Connection::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let timers = &self.config.timers;
-        let mut deadline = match self.times.write_since {
-            Some(since) => since + timers.write,
-            None => Timestamp::MAX,
-        };
+        let mut deadline = self.lanes.earliest_write;
         if !self.is_closed() {
             deadline = deadline
                 .min(self.idle_due())
-                .min(self.lanes.earliest)
+                .min(self.frames_due())
                 .min(self.times.earliest_exchange)
                 .min(self.trim_due());
             if self.awaits_first_byte() {
@@ -141,6 +138,15 @@ impl Connection {
         }
     }
 
+    /// Frame timers, too, stand still while this side has stopped reading (OAP-10-3).
+    fn frames_due(&self) -> Timestamp {
+        if self.lanes.any_stalled() {
+            Timestamp::MAX
+        } else {
+            self.lanes.earliest
+        }
+    }
+
     /// Half of the shorter idle time after the last frame (OAP-10-5).
     fn ping_due(&self) -> Option<Timestamp> {
         if !self.peer.features.contains(Features::PING)
@@ -172,25 +178,48 @@ impl Connection {
         self.late.shrink_to_fit();
     }
 
-    /// Keeps the write timer: it runs while bytes wait, and begins anew with each progress.
-    pub(super) fn watch_writes(&mut self, now: Timestamp) {
-        let advanced = self.lanes.take_advanced();
-        if !self.lanes.any_encoded() {
-            self.times.write_since = None;
-        } else if advanced || self.times.write_since.is_none() {
-            self.times.write_since = Some(now);
+    /// Keeps a lane's write timer: it runs while bytes wait, and begins anew with each progress.
+    #[inline]
+    pub(super) fn watch_writes(&mut self, lane: Lane, now: Timestamp) {
+        let Some(state) = self.lanes.try_get_mut(lane) else {
+            return;
+        };
+        if !state.out.has_remaining() {
+            state.write_deadline = Timestamp::MAX;
+        } else if state.out.take_advanced() || state.write_deadline == Timestamp::MAX {
+            let deadline = now + self.config.timers.write;
+            state.write_deadline = deadline;
+            self.lanes.earliest_write = self.lanes.earliest_write.min(deadline);
         }
     }
 
+    /// Starts the write timers of all lanes that have something to write.
+    pub(super) fn watch_all_writes(&mut self, now: Timestamp) {
+        let deadline = now + self.config.timers.write;
+        let waiting = self.lanes.iter_mut().map(|(_, state)| state);
+        for state in waiting.filter(|state| state.out.has_remaining()) {
+            state.write_deadline = state.write_deadline.min(deadline);
+        }
+        self.lanes.earliest_write = self.lanes.earliest_write.min(deadline);
+    }
+
     fn time_writes(&mut self, now: Timestamp) {
-        self.watch_writes(now);
-        if self
-            .times
-            .write_since
-            .is_some_and(|since| now >= since + self.config.timers.write)
-        {
+        let mut earliest = Timestamp::MAX;
+        let mut stuck = false;
+        let write = self.config.timers.write;
+        for (_, state) in self.lanes.iter_mut() {
+            if !state.out.has_remaining() {
+                state.write_deadline = Timestamp::MAX;
+            } else if state.out.take_advanced() {
+                state.write_deadline = now + write;
+            }
+            stuck |= now >= state.write_deadline;
+            earliest = earliest.min(state.write_deadline);
+        }
+        self.lanes.earliest_write = earliest;
+        if stuck {
+            self.lanes.earliest_write = Timestamp::MAX;
             self.write_failed = true;
-            self.times.write_since = None;
             self.shut(CloseReason::TimedOut(Timer::Write));
         }
     }

@@ -7,14 +7,18 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 
 use super::Connection;
-use super::exchange::{Marks, Queued};
+use super::exchange::{Marks, Phase, Queued};
 use super::lanes::encode_reply;
-use crate::wire::{Flags, FrameQueue, HEADER_LEN, Header, MIN_LEN};
+use crate::wire::{Flags, FrameQueue, Header, MIN_LEN};
 use crate::{Code, Event, ExchangeId, Lane};
 
 /// Encoded bytes that may wait on one lane; beyond it bodies stay with their exchanges, so that a
 /// slow transport does not pile them up here.
-const HIGH_WATER: usize = 256 * 1024;
+pub(super) const HIGH_WATER: usize = 256 * 1024;
+
+/// Encoded bytes beyond which replies and ACKs stay queued, too: a peer that makes us answer and
+/// does not read is paused by the bound of what is queued, and costs little until then.
+const REPLY_MARK: usize = 16 * 1024;
 
 /// Bytes lent to the transport's writer.
 ///
@@ -30,19 +34,23 @@ impl<'a> Transmit<'a> {
 }
 
 impl Buf for Transmit<'_> {
+    #[inline]
     fn remaining(&self) -> usize {
         self.0.remaining()
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
         self.0.chunk()
     }
 
     #[cfg(feature = "std")]
+    #[inline]
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
         self.0.chunks_vectored(dst)
     }
 
+    #[inline]
     fn advance(&mut self, count: usize) {
         self.0.advance(count);
     }
@@ -55,23 +63,23 @@ impl Connection {
         let Some(state) = self.lanes.try_get_mut(lane) else {
             return;
         };
-        if !state.replies.is_empty() {
-            self.encode_replies(lane);
+        if !state.has_queued() {
+            return;
         }
-        let state = self.lanes.get_mut(lane);
-        if !state.acks.is_empty() {
-            self.encode_acks(lane);
-        }
+        self.encode_replies(lane, REPLY_MARK);
+        self.encode_acks(lane);
         while let Some(id) = self.next_ready(lane) {
             self.send_chunk(lane, id);
         }
     }
 
-    pub(super) fn encode_replies(&mut self, lane: Lane) {
+    fn encode_replies(&mut self, lane: Lane, mark: usize) {
         let state = self.lanes.get_mut(lane);
-        while let Some(reply) = state.replies.pop_front() {
+        while state.out.remaining() < mark
+            && let Some(reply) = state.replies.pop_front()
+        {
             self.obligations -= usize::from(reply.is_obligatory());
-            self.peer.replied |= reply.is_good_hello();
+            self.peer.told |= reply.is_good_hello();
             self.counters.frames_sent += 1;
             encode_reply(&reply, &mut state.out, &self.config);
         }
@@ -79,13 +87,15 @@ impl Connection {
 
     fn encode_acks(&mut self, lane: Lane) {
         let state = self.lanes.get_mut(lane);
-        while let Some(id) = state.acks.pop_front() {
+        while state.out.remaining() < REPLY_MARK
+            && let Some(id) = state.acks.pop_front()
+        {
             let Some(slot) = self.exchanges.slot(id) else {
                 continue;
             };
             let exchange = self.exchanges.get_mut(slot);
             exchange.marks.clear(Marks::ACK_QUEUED);
-            if exchange.marks.has(Marks::PEER_FINISHED) {
+            if exchange.marks.has(Marks::PEER_FINISHED) || exchange.phase == Phase::Ended {
                 continue;
             }
             let (consumed, limit) = exchange.recv.acknowledge(exchange.window);
@@ -163,24 +173,17 @@ impl Connection {
         }
     }
 
-    /// Whether a body may be encoded at once, ahead of nothing.
-    #[inline]
-    pub(super) fn may_send_now(&mut self, slot: u32) -> bool {
-        let exchange = self.exchanges.get(slot);
-        exchange.queue.is_empty() && self.lanes.get_mut(exchange.lane).out.remaining() < HIGH_WATER
-    }
-
     /// Encodes as much of a body as one frame and the credit allow; what is left comes back.
-    #[inline]
     pub(super) fn encode_chunk(&mut self, slot: u32, mut queued: Queued) -> Option<Queued> {
-        let chunk = (self.config.limits.chunk() as usize - HEADER_LEN).min(self.peer.max_payload());
         let exchange = self.exchanges.get_mut(slot);
         let whole = queued.flags.contains(Flags::COMP);
-        let windowed = exchange.marks.has(Marks::WINDOWED) && queued.credited;
         let mut take = queued.bytes.len();
-        if !whole && take > chunk {
-            take = chunk;
+        if !whole && take > self.max_chunk {
+            take = self.max_chunk;
+            // What takes several frames is no error body (OAP-9-4).
+            queued.credited = true;
         }
+        let windowed = exchange.marks.has(Marks::WINDOWED) && queued.credited;
         if windowed && take > exchange.send.credit() {
             if whole || exchange.send.credit() == 0 {
                 return Some(queued);
@@ -190,28 +193,32 @@ impl Connection {
         let last = take == queued.bytes.len();
         let mut flags = queued.flags;
         if !last {
-            flags = Flags::from_bits(flags.bits() & !Flags::END.bits());
+            flags = flags.without(Flags::END);
         }
-        let ends = flags.contains(Flags::END);
-        if !exchange.marks.has(Marks::BEGUN) {
-            exchange.marks.set(Marks::BEGUN);
-            // An answer in one frame has nothing to acknowledge (OAP-6-3).
-            if exchange.marks.has(Marks::WINDOWED) && !ends {
-                flags |= Flags::ACK_REQ;
-            }
+        // An answer in one frame has nothing to acknowledge (OAP-6-3).
+        if exchange.marks.has(Marks::WINDOWED)
+            && !exchange.marks.has(Marks::BEGUN)
+            && !flags.contains(Flags::END)
+        {
+            flags |= Flags::ACK_REQ;
         }
         if windowed {
             exchange.send.send(take);
         }
-        let payload = if last {
-            core::mem::take(&mut queued.bytes)
-        } else {
-            queued.bytes.split_to(take)
-        };
+        let payload = queued.bytes.split_to(take);
+        self.encode_frame(slot, flags, queued.code, payload);
+        (!last).then_some(queued)
+    }
+
+    /// Encodes one frame of an exchange, with its `app_proto_id` and `tenant_id` (OAP-3-6).
+    #[inline]
+    pub(super) fn encode_frame(&mut self, slot: u32, flags: Flags, code: Code, payload: Bytes) {
+        let exchange = self.exchanges.get_mut(slot);
+        exchange.marks.set(Marks::BEGUN);
         let header = Header {
-            len: MIN_LEN + take as u32,
+            len: MIN_LEN + payload.len() as u32,
             flags,
-            code: queued.code,
+            code,
             app_proto_id: exchange.app,
             tenant_id: exchange.tenant,
             cap_len: 0,
@@ -224,16 +231,16 @@ impl Connection {
             .push(&header, Bytes::new(), payload);
         self.lanes.touch(lane);
         self.counters.frames_sent += 1;
-        if ends {
+        if flags.contains(Flags::END) {
             self.sent_end(slot);
         }
-        (!last).then_some(queued)
     }
 
+    /// Encodes the replies of every lane, whatever waits already: the connection ends with them.
     pub(super) fn encode_all_replies(&mut self) {
         let lanes: Vec<Lane> = self.lanes.with_replies().collect();
         for lane in lanes {
-            self.encode_replies(lane);
+            self.encode_replies(lane, usize::MAX);
         }
     }
 }

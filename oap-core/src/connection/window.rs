@@ -20,7 +20,7 @@ impl RecvWindow {
         }
     }
 
-    /// Whether `bytes` more stay within the limit (OAP-6-11).
+    /// Whether `bytes` more stay within the limit (OAP-6-13).
     pub(crate) const fn admits(&self, bytes: usize) -> bool {
         self.received.saturating_add(bytes as u64) <= self.limit
     }
@@ -29,13 +29,18 @@ impl RecvWindow {
         self.received = self.received.saturating_add(bytes as u64);
     }
 
-    /// Returns whether half a window is consumed beyond the last acknowledgement (OAP-6-7).
+    /// Returns whether half a window is consumed beyond the last acknowledgement (OAP-6-8).
     pub(crate) fn consume(&mut self, bytes: usize, window: u32) -> bool {
         self.consumed = self
             .consumed
             .saturating_add(bytes as u64)
             .min(self.received);
         (self.consumed - self.acknowledged) * 2 >= u64::from(window)
+    }
+
+    /// The first limit turns out higher than was assumed.
+    pub(crate) fn raise(&mut self, window: u32) {
+        self.limit = self.limit.max(u64::from(window));
     }
 
     /// The numbers of the next ACK: consumed, limit. Both only ever grow.
@@ -53,7 +58,10 @@ impl RecvWindow {
 pub(crate) struct SendWindow {
     sent: u64,
     consumed: u64,
+    /// The greatest limit that the peer has given, the first one included.
     limit: u64,
+    /// The limit of the latest ACK.
+    acknowledged: u64,
 }
 
 impl SendWindow {
@@ -62,6 +70,7 @@ impl SendWindow {
             sent: 0,
             consumed: 0,
             limit: window as u64,
+            acknowledged: 0,
         }
     }
 
@@ -84,14 +93,16 @@ impl SendWindow {
         self.limit = self.limit.max(u64::from(window));
     }
 
-    /// Takes an ACK; false if it acknowledges what was never sent or goes back (OAP-6-13).
+    /// Takes an ACK; false if it acknowledges what was never sent, or if one of its numbers is below
+    /// that of an earlier ACK (OAP-6-14).
     #[must_use]
     pub(crate) fn acknowledge(&mut self, consumed: u64, limit: u64) -> bool {
-        if consumed > self.sent || consumed < self.consumed || limit < self.limit {
+        if consumed > self.sent || consumed < self.consumed || limit < self.acknowledged {
             return false;
         }
         self.consumed = consumed;
-        self.limit = limit;
+        self.acknowledged = limit;
+        self.limit = self.limit.max(limit);
         true
     }
 }

@@ -7,8 +7,6 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, Stream};
-
 use super::server::State;
 use super::{Clock, Listener, Runtime};
 use crate::Timestamp;
@@ -19,14 +17,14 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Connections accepted in one poll before other tasks get their turn.
 const TURNS: usize = 32;
 
-/// Accepts connections until the server stops. Handshakes run here, a bounded number at once;
-/// further connections wait in the kernel's backlog meanwhile.
+/// Accepts connections until the server stops. Each gets a task of its own from its handshake on;
+/// while too many handshakes or connections are under way, further ones wait in the kernel's
+/// backlog.
 pub(super) struct AcceptLoop<L: Listener, R: Runtime> {
     state: Arc<State>,
     runtime: R,
     listener: L,
     clock: R::Clock,
-    handshakes: FuturesUnordered<L::Handshake>,
     /// No accept before this.
     resume_at: Option<Timestamp>,
     pause: Duration,
@@ -34,50 +32,27 @@ pub(super) struct AcceptLoop<L: Listener, R: Runtime> {
 
 impl<L: Listener, R: Runtime> AcceptLoop<L, R> {
     pub(super) fn new(state: Arc<State>, runtime: R, listener: L) -> Self {
+        let clock = runtime.clock();
         Self {
             state,
-            clock: runtime.clock(),
             runtime,
             listener,
-            handshakes: FuturesUnordered::new(),
+            clock,
             resume_at: None,
             pause: PAUSE,
         }
     }
 
-    fn poll_handshakes(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut any = false;
-        while let Poll::Ready(Some(done)) = Pin::new(&mut self.handshakes).poll_next(cx) {
-            any = true;
-            match done {
-                Ok(transport) => self.state.clone().spawn(&self.runtime, transport),
-                Err(_) => {
-                    self.state
-                        .stats
-                        .handshakes_failed
-                        .fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-        any
-    }
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> bool {
-        let options = &self.state.options;
-        if self.handshakes.len() >= options.handshakes {
-            return false;
-        }
-        let live = self.state.live(cx.waker()) + self.handshakes.len();
-        if live >= options.max_connections || self.is_paused(cx) {
-            return false;
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.state.may_accept(cx.waker()) || self.is_paused(cx) {
+            return Poll::Pending;
         }
         match self.listener.poll_accept(cx) {
-            Poll::Pending => false,
+            Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(handshake)) => {
                 self.pause = PAUSE;
-                self.state.stats.accepted.fetch_add(1, Ordering::Relaxed);
-                self.handshakes.push(handshake);
-                true
+                self.state.clone().spawn(&self.runtime, handshake);
+                Poll::Ready(())
             }
             Poll::Ready(Err(_)) => {
                 self.state
@@ -86,7 +61,7 @@ impl<L: Listener, R: Runtime> AcceptLoop<L, R> {
                     .fetch_add(1, Ordering::Relaxed);
                 self.resume_at = Some(self.clock.now() + self.pause);
                 self.pause = (self.pause * 2).min(MAX_PAUSE);
-                true
+                Poll::Ready(())
             }
         }
     }
@@ -109,13 +84,16 @@ impl<L: Listener, R: Runtime> Future for AcceptLoop<L, R> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         for _ in 0..TURNS {
-            if this.state.is_stopping(cx.waker()) {
+            if this.state.is_stopping() {
                 return Poll::Ready(());
             }
-            let established = this.poll_handshakes(cx);
-            let accepted = this.poll_accept(cx);
-            if !established && !accepted {
-                return Poll::Pending;
+            if this.poll_accept(cx).is_pending() {
+                // It may have been stopped before the waker was registered.
+                return if this.state.is_stopping() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
             }
         }
         cx.waker().wake_by_ref();

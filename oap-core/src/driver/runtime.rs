@@ -6,7 +6,7 @@ use std::io;
 
 use bytes::{Buf, BytesMut};
 
-use crate::Timestamp;
+use crate::{Reason, Timestamp};
 
 /// A connected byte stream, TLS included where there is any.
 ///
@@ -64,8 +64,13 @@ pub enum HandshakeError {
     #[error("i/o: {0}")]
     Io(#[from] io::Error),
     /// The peer and we agree on no way to go on.
-    #[error("{0}")]
-    Refused(std::string::String),
+    #[error("{reason}: {message}")]
+    Refused {
+        /// The reason of the closed list: `tls`, `pq_policy`, `unauthorized`, ...
+        reason: Reason,
+        /// What happened, in one line.
+        message: std::string::String,
+    },
     /// It took too long.
     #[error("the handshake timed out")]
     TimedOut,

@@ -1,7 +1,7 @@
 //! A server: an accept loop, its connections, and their drain.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -12,7 +12,7 @@ use super::accept::AcceptLoop;
 use super::service::Service;
 use super::shared::Shared;
 use super::task::Task;
-use super::{Clock, Listener, Runtime, Transport};
+use super::{Clock, HandshakeError, Listener, Runtime, Transport};
 use crate::config::Consume;
 use crate::{Config, Connection, Timestamp};
 
@@ -183,34 +183,78 @@ pub(super) struct Totals {
 struct Live {
     connections: BTreeMap<u64, Arc<Shared>>,
     next: u64,
+    /// Connections whose handshake is under way.
+    handshakes: usize,
     stopping: bool,
     accept_loop: Option<Waker>,
     /// Drains that wait for the last connection's end.
     drains: Vec<Waker>,
 }
 
+impl Live {
+    /// Whom the end of a connection or of a handshake concerns.
+    fn take_due(&mut self) -> Vec<Waker> {
+        let mut due = Vec::from_iter(self.accept_loop.take());
+        if self.is_quiet() {
+            due.append(&mut self.drains);
+        }
+        due
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.connections.is_empty() && self.handshakes == 0
+    }
+}
+
 impl State {
-    /// Runs a connection as a task of its own.
-    pub(super) fn spawn<R: Runtime>(self: Arc<Self>, runtime: &R, transport: impl Transport) {
-        let connection = Connection::server(self.config.clone(), runtime.now());
-        let clock = runtime.clone();
-        let shared = Shared::new(connection, move || clock.now());
-        let id = self.join(shared.clone());
-        let task = Task::server(shared, self.service.clone(), transport, runtime.clock());
+    /// Runs a connection, its handshake first, as a task of its own.
+    pub(super) fn spawn<R, H, T>(self: Arc<Self>, runtime: &R, handshake: H)
+    where
+        R: Runtime,
+        T: Transport,
+        H: Future<Output = Result<T, HandshakeError>> + Send + 'static,
+    {
+        self.stats.accepted.fetch_add(1, Ordering::Relaxed);
+        self.lock().handshakes += 1;
+        // Both places are given back even if the task is dropped or panics.
+        let shaking = Shaking(self.clone());
+        let runtime_of_task = runtime.clone();
         runtime.spawn(async move {
-            // The place is given back even if the task is dropped or panics.
-            let place = Place { state: self, id };
-            task.await;
-            drop(place);
+            let established = handshake.await;
+            let state = shaking.0.clone();
+            match established {
+                Ok(transport) => {
+                    let (place, task) = state.join(&runtime_of_task, transport);
+                    drop(shaking);
+                    task.await;
+                    drop(place);
+                }
+                Err(_) => {
+                    state
+                        .stats
+                        .handshakes_failed
+                        .fetch_add(1, Ordering::Relaxed);
+                }
+            }
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection established while the server stops is drained like the others.
-    fn join(&self, shared: Arc<Shared>) -> u64 {
+    /// Counts a connection among the live ones. One that is established while the server stops is
+    /// drained like the others.
+    fn join<R: Runtime, T: Transport>(
+        self: &Arc<Self>,
+        runtime: &R,
+        transport: T,
+    ) -> (Place, Task<T, R::Clock>) {
+        let connection = Connection::server(self.config.clone(), runtime.now());
+        let clock = runtime.clone();
+        let shared = Shared::new(connection, move || clock.now());
+        let task = Task::server(
+            shared.clone(),
+            self.service.clone(),
+            transport,
+            runtime.clock(),
+        );
         let mut live = self.lock();
         live.next += 1;
         let id = live.next;
@@ -218,32 +262,46 @@ impl State {
             shared.command(|inner| inner.connection.drain());
         }
         live.connections.insert(id, shared);
-        id
+        (
+            Place {
+                state: self.clone(),
+                id,
+            },
+            task,
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leave(&self, id: u64) {
         let mut live = self.lock();
         live.connections.remove(&id);
-        let mut due = Vec::from_iter(live.accept_loop.take());
-        if live.connections.is_empty() {
-            due.append(&mut live.drains);
-        }
+        let due = live.take_due();
         drop(live);
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// How many connections are up; the accept loop is woken when one ends.
-    pub(super) fn live(&self, waker: &Waker) -> usize {
+    fn handshake_ended(&self) {
         let mut live = self.lock();
-        live.accept_loop = Some(waker.clone());
-        live.connections.len()
+        live.handshakes -= 1;
+        let due = live.take_due();
+        drop(live);
+        due.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether the accept loop has to end; it is woken when it has.
-    pub(super) fn is_stopping(&self, waker: &Waker) -> bool {
+    /// Whether one more connection may be accepted; the accept loop is woken when that changes.
+    pub(super) fn may_accept(&self, waker: &Waker) -> bool {
         let mut live = self.lock();
         live.accept_loop = Some(waker.clone());
-        live.stopping
+        live.handshakes < self.options.handshakes
+            && live.connections.len() + live.handshakes < self.options.max_connections
+    }
+
+    /// Whether the accept loop has to end.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().stopping
     }
 
     /// Ends the accept loop and returns the connections that are up.
@@ -269,7 +327,7 @@ impl State {
     async fn ended_before(&self, clock: &mut impl Clock, deadline: Timestamp) -> bool {
         poll_fn(|cx| {
             let mut live = self.lock();
-            if live.connections.is_empty() {
+            if live.is_quiet() {
                 return Poll::Ready(true);
             }
             live.drains.push(cx.waker().clone());
@@ -277,6 +335,15 @@ impl State {
             clock.poll_deadline(cx, deadline).map(|()| false)
         })
         .await
+    }
+}
+
+/// A handshake under way.
+struct Shaking(Arc<State>);
+
+impl Drop for Shaking {
+    fn drop(&mut self) {
+        self.0.handshake_ended();
     }
 }
 

@@ -5,15 +5,37 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::header::{HEADER_LEN, LEN_FIELD};
 use super::{FrameFault, Header};
 
-/// One whole frame.
+/// One whole frame, as it came from the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The checked header.
     pub header: Header,
+    /// The frame's bytes, header included.
+    bytes: Bytes,
+}
+
+impl Frame {
     /// The capability; empty without one.
-    pub cap: Bytes,
-    /// The payload, still as it came from the wire.
-    pub payload: Bytes,
+    pub fn capability(&self) -> &[u8] {
+        &self.bytes[HEADER_LEN..HEADER_LEN + usize::from(self.header.cap_len)]
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[HEADER_LEN + usize::from(self.header.cap_len)..]
+    }
+
+    /// The payload, without a copy.
+    pub fn into_payload(mut self) -> Bytes {
+        self.bytes
+            .advance(HEADER_LEN + usize::from(self.header.cap_len));
+        self.bytes
+    }
+
+    /// All bytes of the frame, unchanged, as a relay passes them on.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
 }
 
 /// An incremental decoder of one byte stream.
@@ -60,7 +82,79 @@ impl Decoder {
         if buf.len() < self.need {
             Ok(None)
         } else {
-            self.advance(buf)
+            self.decode_more(buf)
+        }
+    }
+
+    // In the caller's frame: the result is then used where it is made, which saves a fifth.
+    #[inline(always)]
+    fn decode_more(&mut self, buf: &mut BytesMut) -> Result<Option<Frame>, FrameFault> {
+        let Some(header) = self.look(buf)? else {
+            self.make_room(buf);
+            return Ok(None);
+        };
+        let bytes = buf.split_to(header.frame_len()).freeze();
+        Ok(Some(Frame { header, bytes }))
+    }
+
+    /// The header of the frame at the front of `buf`, once all of that frame is there. The caller
+    /// takes the frame's bytes off before it asks again.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    #[inline]
+    pub fn poll_header(&mut self, buf: &[u8]) -> Result<Option<Header>, FrameFault> {
+        if buf.len() < self.need {
+            Ok(None)
+        } else {
+            self.look(buf)
+        }
+    }
+
+    #[inline(always)]
+    fn look(&mut self, buf: &[u8]) -> Result<Option<Header>, FrameFault> {
+        if self.pending.is_some() {
+            return Ok(self.complete());
+        }
+        let Some(bytes) = buf.first_chunk::<HEADER_LEN>() else {
+            self.need = Header::check_prefix(buf, self.max_frame)?;
+            return Ok(None);
+        };
+        let header = Header::parse(bytes, self.max_frame)?;
+        if buf.len() < header.frame_len() {
+            self.await_rest(header);
+            return Ok(None);
+        }
+        self.need = LEN_FIELD;
+        Ok(Some(header))
+    }
+
+    /// The frame whose header came before is whole now.
+    #[cold]
+    fn complete(&mut self) -> Option<Header> {
+        self.need = LEN_FIELD;
+        self.pending.take()
+    }
+
+    #[cold]
+    fn await_rest(&mut self, header: Header) {
+        self.need = header.frame_len();
+        self.pending = Some(header);
+    }
+
+    /// Whether `buffered` bytes are too few to say anything new.
+    #[inline]
+    pub(crate) const fn is_waiting(&self, buffered: usize) -> bool {
+        buffered < self.need
+    }
+
+    /// Lets the buffer's own block take the rest of a frame that has begun, where it is large enough
+    /// and nobody holds on to it: so what has arrived is moved at most once. Never allocates.
+    #[inline]
+    pub(crate) fn make_room(&self, buf: &mut BytesMut) {
+        if self.pending.is_some() && buf.capacity() < self.need {
+            // False where the block is too small or shared: then the rest goes to a new one.
+            let _ = buf.try_reclaim(self.need - buf.len());
         }
     }
 
@@ -70,64 +164,19 @@ impl Decoder {
     }
 
     /// How many bytes more the present frame needs before [`Decoder::decode`] can say more.
-    pub fn missing(&self, buffered: usize) -> usize {
+    pub const fn missing(&self, buffered: usize) -> usize {
         self.need.saturating_sub(buffered)
     }
 
     /// What the end of the stream means with `buffered` bytes left undecoded.
     ///
     /// # Errors
-    /// [`FrameFault::Truncated`] if the stream ended inside a frame (OAP-1-9).
-    pub fn finish(&self, buffered: usize) -> Result<(), FrameFault> {
+    /// [`FrameFault::Truncated`] if the stream ended inside a frame (OAP-1-10).
+    pub const fn finish(&self, buffered: usize) -> Result<(), FrameFault> {
         if buffered == 0 {
             Ok(())
         } else {
             Err(FrameFault::Truncated)
         }
-    }
-
-    fn advance(&mut self, buf: &mut BytesMut) -> Result<Option<Frame>, FrameFault> {
-        let header = match self.pending {
-            Some(header) => header,
-            None => match buf.first_chunk::<HEADER_LEN>() {
-                Some(bytes) => Header::parse(bytes, self.max_frame)?,
-                None => {
-                    self.need = Header::check_prefix(buf, self.max_frame)?;
-                    return Ok(None);
-                }
-            },
-        };
-        let total = header.frame_len();
-        if buf.len() < total {
-            self.need = total;
-            self.pending = Some(header);
-            return Ok(None);
-        }
-        self.need = LEN_FIELD;
-        self.pending = None;
-        Ok(Some(split_frame(header, total, buf)))
-    }
-}
-
-#[inline]
-fn split_frame(header: Header, total: usize, buf: &mut BytesMut) -> Frame {
-    if total == HEADER_LEN {
-        buf.advance(HEADER_LEN);
-        return Frame {
-            header,
-            cap: Bytes::new(),
-            payload: Bytes::new(),
-        };
-    }
-    let mut payload = buf.split_to(total).freeze();
-    payload.advance(HEADER_LEN);
-    let cap = match header.cap_len {
-        0 => Bytes::new(),
-        cap_len => payload.split_to(usize::from(cap_len)),
-    };
-    Frame {
-        header,
-        cap,
-        payload,
     }
 }

@@ -8,7 +8,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use super::header::Header;
+use super::header::{HEADER_LEN, Header};
 
 /// Payloads up to this size are copied behind their header: one slice for the writer in place of
 /// two, and cheaper than keeping the owner alive.
@@ -48,6 +48,8 @@ pub struct FrameQueue {
     /// First byte of `inline` that is not written yet.
     head: usize,
     parts: VecDeque<Part>,
+    /// Inline bytes behind the last part.
+    open: usize,
     len: usize,
     advanced: bool,
 }
@@ -65,6 +67,7 @@ impl FrameQueue {
             inline: Vec::new(),
             head: 0,
             parts: VecDeque::new(),
+            open: 0,
             len: 0,
             advanced: false,
         }
@@ -75,23 +78,26 @@ impl FrameQueue {
     pub fn push(&mut self, header: &Header, cap: Bytes, payload: Bytes) {
         debug_assert_eq!(header.payload_len(), payload.len());
         debug_assert_eq!(usize::from(header.cap_len), cap.len());
-        self.push_inline(&header.encode());
+        self.push_header(header);
         if !cap.is_empty() {
             self.push_bytes(cap);
         }
-        if !payload.is_empty() {
-            self.push_bytes(payload);
+        if payload.len() <= INLINE_MAX {
+            self.push_inline(&payload);
+        } else {
+            self.push_tail(payload);
         }
     }
 
     /// Appends one frame whose payload is copied, whatever its size.
     pub(crate) fn push_copied(&mut self, header: &Header, payload: &[u8]) {
         debug_assert_eq!(header.payload_len(), payload.len());
-        self.push_inline(&header.encode());
+        self.push_header(header);
         self.push_inline(payload);
     }
 
     /// Whether something was taken since the last call.
+    #[inline]
     pub(crate) fn take_advanced(&mut self) -> bool {
         core::mem::take(&mut self.advanced)
     }
@@ -107,37 +113,44 @@ impl FrameQueue {
     }
 
     #[inline]
-    fn push_bytes(&mut self, bytes: Bytes) {
-        if bytes.len() <= INLINE_MAX {
-            self.push_inline(&bytes);
-            return;
-        }
-        self.len += bytes.len();
-        match self.parts.back_mut() {
-            Some(last) if last.tail.is_empty() => last.tail = bytes,
-            _ => self.parts.push_back(Part {
-                inline: 0,
-                tail: bytes,
-            }),
-        }
+    fn push_header(&mut self, header: &Header) {
+        self.inline.extend_from_slice(&header.encode());
+        self.open += HEADER_LEN;
+        self.len += HEADER_LEN;
     }
 
     #[inline]
     fn push_inline(&mut self, bytes: &[u8]) {
         self.inline.extend_from_slice(bytes);
+        self.open += bytes.len();
         self.len += bytes.len();
-        match self.parts.back_mut() {
-            Some(last) if last.tail.is_empty() => last.inline += bytes.len(),
-            _ => self.parts.push_back(Part {
-                inline: bytes.len(),
-                tail: Bytes::new(),
-            }),
+    }
+
+    #[inline]
+    fn push_tail(&mut self, tail: Bytes) {
+        self.len += tail.len();
+        self.parts.push_back(Part {
+            inline: self.open,
+            tail,
+        });
+        self.open = 0;
+    }
+
+    fn push_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() <= INLINE_MAX {
+            self.push_inline(&bytes)
+        } else {
+            self.push_tail(bytes)
         }
     }
 
+    #[inline]
     fn reset(&mut self) {
-        self.parts.clear();
+        if !self.parts.is_empty() {
+            self.parts.clear();
+        }
         self.head = 0;
+        self.open = 0;
         if self.inline.capacity() > KEEP_CAPACITY {
             self.inline = Vec::new();
         } else {
@@ -145,7 +158,30 @@ impl FrameQueue {
         }
     }
 
-    /// Moves unwritten inline bytes to the front once more than half of the buffer is written.
+    fn advance_within(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            let Some(part) = self.parts.front_mut() else {
+                self.open -= left;
+                self.head += left;
+                break;
+            };
+            let inline = left.min(part.inline);
+            part.inline -= inline;
+            self.head += inline;
+            left -= inline;
+            let tail = left.min(part.tail.len());
+            left -= tail;
+            if part.inline == 0 && tail == part.tail.len() {
+                self.parts.pop_front();
+            } else {
+                part.tail.advance(tail);
+            }
+        }
+        self.compact();
+    }
+
+    /// Moves unwritten inline bytes to the front once more than half of a large buffer is written.
     fn compact(&mut self) {
         if self.head > KEEP_CAPACITY && self.head * 2 > self.inline.len() {
             self.inline.drain(..self.head);
@@ -160,61 +196,55 @@ impl Buf for FrameQueue {
         self.len
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
         match self.parts.front() {
-            Some(part) if part.inline > 0 => &self.inline[self.head..self.head + part.inline],
-            Some(part) => &part.tail,
-            None => &[],
+            Some(part) if part.inline == 0 => &part.tail,
+            Some(part) => &self.inline[self.head..self.head + part.inline],
+            None => &self.inline[self.head..],
         }
     }
 
     #[cfg(feature = "std")]
+    #[inline]
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
         let (mut used, mut at) = (0, self.head);
         for part in &self.parts {
-            if part.inline > 0 && used < dst.len() {
-                dst[used] = IoSlice::new(&self.inline[at..at + part.inline]);
+            if part.inline > 0 {
+                let Some(slot) = dst.get_mut(used) else {
+                    return used;
+                };
+                *slot = IoSlice::new(&self.inline[at..at + part.inline]);
                 at += part.inline;
                 used += 1;
             }
-            if !part.tail.is_empty() && used < dst.len() {
-                dst[used] = IoSlice::new(&part.tail);
-                used += 1;
-            }
-            if used == dst.len() {
-                break;
-            }
+            let Some(slot) = dst.get_mut(used) else {
+                return used;
+            };
+            *slot = IoSlice::new(&part.tail);
+            used += 1;
+        }
+        if self.open > 0
+            && let Some(slot) = dst.get_mut(used)
+        {
+            *slot = IoSlice::new(&self.inline[at..]);
+            used += 1;
         }
         used
     }
 
     /// # Panics
     /// If `count` passes what remains, as [`Buf::advance`] says.
+    #[inline]
     fn advance(&mut self, count: usize) {
         assert!(count <= self.len, "cannot advance past the end");
         self.advanced |= count > 0;
         self.len -= count;
         if self.len == 0 {
-            return self.reset();
+            self.reset()
+        } else {
+            self.advance_within(count)
         }
-        let mut left = count;
-        while let Some(part) = self.parts.front_mut() {
-            let inline = left.min(part.inline);
-            part.inline -= inline;
-            self.head += inline;
-            left -= inline;
-            let tail = left.min(part.tail.len());
-            if tail == part.tail.len() && part.inline == 0 {
-                self.parts.pop_front();
-            } else {
-                part.tail.advance(tail);
-            }
-            left -= tail;
-            if left == 0 {
-                break;
-            }
-        }
-        self.compact();
     }
 }
 

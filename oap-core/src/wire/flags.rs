@@ -61,6 +61,12 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
+    /// These bits less those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether a reserved bit is set (OAP-2): ignored and counted.
     pub const fn has_reserved(self) -> bool {
         self.0 & Self::RESERVED != 0

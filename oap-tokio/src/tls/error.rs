@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use oap_core::Reason;
 use oap_core::driver::HandshakeError;
 use rustls::{AlertDescription, PeerIncompatible};
 
@@ -42,37 +43,37 @@ pub enum TlsError {
         rule: String,
     },
     /// A builder was not given what it cannot do without.
-    #[error("tls: {0}")]
+    #[error("{0}")]
     Missing(&'static str),
     /// The system's trust store has no certificate to use.
     #[error("system trust store: no usable certificate: {0}")]
     TrustStore(String),
     /// Certificate, key or authorities do not fit together.
-    #[error("tls: {0}")]
+    #[error("{0}")]
     Config(String),
     /// A server name that no certificate can be for.
     #[error("server name {0:?}: must be a DNS name or an IP address")]
     ServerName(String),
     /// The peer negotiated no application protocol.
-    #[error("tls: the peer negotiated no ALPN protocol: oap/1 is required")]
+    #[error("the peer negotiated no ALPN protocol: oap/1 is required")]
     NoAlpn,
     /// The peer and we share no application protocol.
-    #[error("tls: the peer's ALPN protocols do not include oap/1")]
+    #[error("the peer's ALPN protocols do not include oap/1")]
     WrongAlpn,
     /// Only classical key exchange was possible.
-    #[error("pq_policy: no key exchange in common: pq = require allows X25519MLKEM768 only")]
+    #[error("no key exchange in common: pq = require allows X25519MLKEM768 only")]
     PqPolicy,
     /// Any other handshake failure.
-    #[error("tls: {0}")]
+    #[error("{0}")]
     Handshake(String),
 }
 
 impl TlsError {
     /// The reason of the protocol's list, as metrics and closing frames name it.
-    pub const fn reason(&self) -> &'static str {
+    pub const fn reason(&self) -> Reason {
         match self {
-            Self::PqPolicy => "pq_policy",
-            _ => "tls",
+            Self::PqPolicy => Reason::PqPolicy,
+            _ => Reason::Tls,
         }
     }
 
@@ -112,6 +113,9 @@ impl TlsError {
 
 impl From<TlsError> for HandshakeError {
     fn from(error: TlsError) -> Self {
-        Self::Refused(error.to_string())
+        Self::Refused {
+            reason: error.reason(),
+            message: error.to_string(),
+        }
     }
 }

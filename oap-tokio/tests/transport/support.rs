@@ -115,7 +115,7 @@ pub(crate) async fn tcp_pair() -> (tokio::net::TcpStream, tokio::net::TcpStream)
 
 pub(crate) fn refusal<S>(outcome: Outcome<S>) -> String {
     match outcome {
-        Err(HandshakeError::Refused(text)) => text,
+        Err(HandshakeError::Refused { message, .. }) => message,
         Err(other) => panic!("not a refusal: {other}"),
         Ok(_) => panic!("not refused"),
     }
