@@ -19,7 +19,6 @@ pub enum Consume {
 
 /// The timers (OAP-10). All durations are measured by the time that the host hands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Timers {
     /// Until the first byte of the first frame, at a server. Default 5 s.
     pub first_frame: Duration,
@@ -35,6 +34,9 @@ pub struct Timers {
     pub request: Duration,
     /// Until the verdict on a START. Default 5 s.
     pub verdict: Duration,
+    /// How long a drained server waits for a client that knows GOAWAY to close first, so that
+    /// requests under way are refused instead of lost. Default 0: not at all.
+    pub linger: Duration,
 }
 
 impl Timers {
@@ -50,6 +52,7 @@ impl Timers {
             hello: scale(self.hello),
             request: scale(self.request),
             verdict: scale(self.verdict),
+            linger: scale(self.linger),
         }
     }
 }
@@ -64,6 +67,7 @@ impl Default for Timers {
             hello: Duration::from_secs(5),
             request: Duration::from_secs(10),
             verdict: Duration::from_secs(5),
+            linger: Duration::ZERO,
         }
     }
 }

@@ -489,10 +489,23 @@ impl Connection {
             return;
         }
         if self.life == Life::Draining {
-            self.finish(CloseReason::Drained);
+            if self.may_linger() {
+                self.times.linger();
+            } else {
+                self.finish(CloseReason::Drained);
+            }
         } else if self.eof {
             self.finish(CloseReason::PeerClosed);
         }
+    }
+
+    /// Whether a drained server waits for its client to close first: what the client had sent before
+    /// it read the GOAWAY is then refused instead of lost.
+    fn may_linger(&self) -> bool {
+        self.role == Role::Server
+            && !self.eof
+            && !self.config.timers.linger.is_zero()
+            && self.peer.features.contains(Features::GOAWAY)
     }
 
     fn judge_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {

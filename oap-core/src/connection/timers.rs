@@ -22,6 +22,8 @@ pub(super) struct Timetable {
     /// The PING sent, while it is not answered.
     pub(super) ping: Option<(u64, Timestamp)>,
     trimmed: bool,
+    /// A drained server waits for its client to close, since when it knows of the time.
+    linger: Option<Option<Timestamp>>,
     /// A lower bound of the deadlines of all exchanges.
     earliest_exchange: Timestamp,
 }
@@ -35,6 +37,7 @@ impl Timetable {
             hello_sent: None,
             ping: None,
             trimmed: true,
+            linger: None,
             earliest_exchange: Timestamp::MAX,
         }
     }
@@ -48,6 +51,11 @@ impl Timetable {
     /// Something was queued that may need trimming later.
     pub(super) fn used(&mut self) {
         self.trimmed = false;
+    }
+
+    /// Nothing is open any more; the wait begins with the next time told.
+    pub(super) fn linger(&mut self) {
+        self.linger = self.linger.or(Some(None));
     }
 
     /// Notes an exchange's deadline and returns it.
@@ -66,6 +74,9 @@ impl Connection {
         }
         if self.is_closed() {
             return;
+        }
+        if self.is_lingered_out(now) {
+            return self.finish(CloseReason::Drained);
         }
         if let Some(timer) = self.expired(now) {
             return self.shut(CloseReason::TimedOut(timer));
@@ -103,8 +114,17 @@ impl Connection {
             if let Some(due) = self.ping_due() {
                 deadline = deadline.min(due);
             }
+            if let Some(since) = self.times.linger {
+                let due = since.map_or(Timestamp::ZERO, |since| since + timers.linger);
+                deadline = deadline.min(due);
+            }
         }
         (deadline != Timestamp::MAX).then_some(deadline)
+    }
+
+    fn is_lingered_out(&mut self, now: Timestamp) -> bool {
+        let Some(since) = &mut self.times.linger else { return false };
+        now >= *since.get_or_insert(now) + self.config.timers.linger
     }
 
     /// Whether a connection-level timer of the peer's has run out.

@@ -14,7 +14,10 @@ use super::shared::Shared;
 use super::task::Task;
 use super::{Clock, HandshakeError, Listener, Runtime, Transport};
 use crate::config::Consume;
-use crate::{Config, Connection, Timestamp};
+use crate::{Config, Connection, Timers, Timestamp};
+
+/// How long a drained connection waits for its client to close first, where nothing else is set.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a server decides besides its connections' [`Config`].
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +101,9 @@ impl Server {
         config: Config,
         options: ServerOptions,
     ) -> Self {
+        let linger = if config.timers.linger.is_zero() { LINGER } else { config.timers.linger };
         let config = Config {
+            timers: Timers { linger, ..config.timers },
             consume: Consume::Manually,
             explicit_release: true,
             authorize: config.authorize || service.has_authorizer(),

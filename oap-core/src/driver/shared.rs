@@ -290,6 +290,7 @@ impl Inner {
                 self.notify_watchers();
             }
             Event::GoAway { .. } => {
+                self.connection.drain();
                 let waiters = core::mem::take(&mut self.slot_waiters);
                 self.due.extend(waiters.into_iter().map(|(_, waker)| waker));
                 self.notify_watchers();

@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -327,7 +328,10 @@ impl Future for Handling {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if this.future.as_mut().poll(cx).is_ready() {
+        // A panic costs the handler its exchange, which is answered 500 as it is dropped; the
+        // future is not touched again.
+        let polled = catch_unwind(AssertUnwindSafe(|| this.future.as_mut().poll(cx)));
+        if !matches!(polled, Ok(Poll::Pending)) {
             return Poll::Ready(());
         }
         if this.shared.lock().watch_end(this.id, cx.waker()) {
