@@ -15,7 +15,7 @@ use oap_tokio::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use support::{Started, echo_works, eventually, start, start_with};
+use support::{Over, Started, echo_works, eventually, start, start_service, start_with};
 
 const ONE_SHOT: Flags = Flags::from_bits(0x19);
 const HELLO: [u8; 37] = {
@@ -54,7 +54,9 @@ async fn read_frames(stream: &mut TcpStream, count: usize) -> Vec<Frame> {
 }
 
 async fn raw(server: &Started) -> TcpStream {
-    TcpStream::connect(server.address).await.expect("a connection")
+    TcpStream::connect(server.address)
+        .await
+        .expect("a connection")
 }
 
 #[tokio::test]
@@ -66,7 +68,10 @@ async fn a_client_nobody_here_wrote_is_served() {
     stream.write_all(&request(ECHO, 1, ping)).await.unwrap();
     let frames = read_frames(&mut stream, 2).await;
     assert_eq!(frames[0].header.flags, Flags::RESP | Flags::END);
-    assert_eq!((frames[0].header.app_proto_id, frames[0].header.corr_id), (0, 0));
+    assert_eq!(
+        (frames[0].header.app_proto_id, frames[0].header.corr_id),
+        (0, 0)
+    );
     assert_eq!(frames[1].header.corr_id, 1);
     assert_eq!(frames[1].payload(), ping);
 }
@@ -75,10 +80,17 @@ async fn a_client_nobody_here_wrote_is_served() {
 async fn a_request_before_the_end_of_the_stream_is_still_answered() {
     let server = start().await;
     let mut stream = raw(&server).await;
-    stream.write_all(&request(DELAY, 1, &50_u32.to_le_bytes())).await.unwrap();
+    stream
+        .write_all(&request(DELAY, 1, &50_u32.to_le_bytes()))
+        .await
+        .unwrap();
     stream.shutdown().await.unwrap();
     assert_eq!(read_frames(&mut stream, 1).await[0].header.corr_id, 1);
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "then the server closes");
+    assert_eq!(
+        stream.read(&mut [0]).await.unwrap(),
+        0,
+        "then the server closes"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +99,10 @@ async fn noise_ends_its_own_connection_only() {
     let mut stream = raw(&server).await;
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let frame = &read_frames(&mut stream, 1).await[0];
-    assert_eq!((frame.header.code, frame.header.corr_id), (Code::TOO_LARGE, 0));
+    assert_eq!(
+        (frame.header.code, frame.header.corr_id),
+        (Code::TOO_LARGE, 0)
+    );
     let body = ErrorBody::parse(frame.payload()).expect("an error body");
     assert_eq!(body.reason.known(), Some(Reason::TooLarge));
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
@@ -96,12 +111,22 @@ async fn noise_ends_its_own_connection_only() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_is_cut_off_while_others_go_on() {
-    let timers = Timers { write: Duration::from_millis(300), ..Timers::default() };
-    let server = start_with(Config { timers, ..Config::default() }).await;
+    let timers = Timers {
+        write: Duration::from_millis(300),
+        ..Timers::default()
+    };
+    let server = start_with(Config {
+        timers,
+        ..Config::default()
+    })
+    .await;
     let mut stream = raw(&server).await;
     let much = (1_u64 << 30).to_le_bytes();
     for corr_id in 1..=64 {
-        stream.write_all(&request(SOURCE, corr_id, &much)).await.unwrap();
+        stream
+            .write_all(&request(SOURCE, corr_id, &much))
+            .await
+            .unwrap();
     }
     eventually("it is up", || server.server.stats().connections == 1).await;
     echo_works(&server).await;
@@ -124,8 +149,15 @@ async fn an_abrupt_reset_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_frame_that_trickles_is_cut_off() {
-    let timers = Timers { frame: Duration::from_millis(200), ..Timers::default() };
-    let server = start_with(Config { timers, ..Config::default() }).await;
+    let timers = Timers {
+        frame: Duration::from_millis(200),
+        ..Timers::default()
+    };
+    let server = start_with(Config {
+        timers,
+        ..Config::default()
+    })
+    .await;
     let mut stream = raw(&server).await;
     let frame = request(ECHO, 1, &[7; 1_000]);
     let trickle = async {
@@ -166,7 +198,9 @@ impl Listener for Flaky {
 #[tokio::test]
 async fn the_accept_loop_outlives_a_want_of_descriptors() {
     let runtime = TokioRuntime::current();
-    let inner = TcpListener::bind("127.0.0.1:0", &TcpOptions::default()).await.unwrap();
+    let inner = TcpListener::bind("127.0.0.1:0", &TcpOptions::default())
+        .await
+        .unwrap();
     let address = inner.local_addr().unwrap();
     let listener = Flaky { inner, failures: 4 };
     let service = test_apps::service(&runtime);
@@ -177,7 +211,12 @@ async fn the_accept_loop_outlives_a_want_of_descriptors() {
         Config::default(),
         ServerOptions::default(),
     );
-    let server = Started { server, address, runtime };
+    let server = Started {
+        server,
+        address,
+        runtime,
+        tls: None,
+    };
     echo_works(&server).await;
     assert_eq!(server.server.stats().accept_errors, 4);
 }
@@ -185,15 +224,25 @@ async fn the_accept_loop_outlives_a_want_of_descriptors() {
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_for_a_place() {
     let runtime = TokioRuntime::current();
-    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default()).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default())
+        .await
+        .unwrap();
     let address = listener.local_addr().unwrap();
     let options = ServerOptions::default().with_max_connections(2);
     let service = test_apps::service(&runtime);
     let server = Server::start(&runtime, listener, service, Config::default(), options);
-    let server = Started { server, address, runtime };
+    let server = Started {
+        server,
+        address,
+        runtime,
+        tls: None,
+    };
     let held = [server.connect().await, server.connect().await];
     let third = tokio::time::timeout(Duration::from_millis(200), server.connect()).await;
-    assert!(third.is_err(), "a third connection is served beyond the cap of two");
+    assert!(
+        third.is_err(),
+        "a third connection is served beyond the cap of two"
+    );
     drop(held);
     echo_works(&server).await;
 }
@@ -201,40 +250,50 @@ async fn connections_beyond_the_cap_wait_for_a_place() {
 #[tokio::test]
 async fn a_handler_that_panics_costs_its_exchange_only() {
     let runtime = TokioRuntime::current();
-    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default()).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let service = test_apps::service(&runtime).handle(9, |incoming: Incoming| async move {
         let _incoming = incoming;
         panic!("as the test wants it");
     });
-    let (config, options) = (Config::default(), ServerOptions::default());
-    let server = Server::start(&runtime, listener, service, config, options);
-    let server = Started { server, address, runtime };
+    let server = start_service(Over::Tcp, Config::default(), service).await;
     let session = server.connect().await;
     let response = session.request(Head::new(9), Bytes::new()).await.unwrap();
-    assert_eq!((response.code, response.reason()), (Code::INTERNAL, Some(Reason::Internal)));
-    let response = session.request(Head::new(ECHO), Bytes::from_static(b"on")).await.unwrap();
+    assert_eq!(
+        (response.code, response.reason()),
+        (Code::INTERNAL, Some(Reason::Internal))
+    );
+    let response = session
+        .request(Head::new(ECHO), Bytes::from_static(b"on"))
+        .await
+        .unwrap();
     assert_eq!(&response.body[..], b"on");
 }
 
 #[tokio::test]
 async fn the_authorizer_decides_before_the_handler_sees_anything() {
     let runtime = TokioRuntime::current();
-    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default()).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let service = test_apps::service(&runtime).authorize(|start: Start| async move {
         tokio::task::yield_now().await;
-        if &start.capability[..] == b"good" { Verdict::Allow } else { Verdict::Deny }
+        if &start.capability[..] == b"good" {
+            Verdict::Allow
+        } else {
+            Verdict::Deny
+        }
     });
-    let (config, options) = (Config::default(), ServerOptions::default());
-    let server = Server::start(&runtime, listener, service, config, options);
-    let server = Started { server, address, runtime };
+    let server = start_service(Over::Tcp, Config::default(), service).await;
     let session = server.connect().await;
-    for (capability, code) in
-        [("", Code::UNAUTHORIZED), ("bad", Code::FORBIDDEN), ("good", Code::OK)]
-    {
-        let head = Head { capability: Bytes::from(capability), ..Head::new(ECHO) };
-        let response = session.request(head, Bytes::from_static(b"hello")).await.unwrap();
+    for (capability, code) in [
+        ("", Code::UNAUTHORIZED),
+        ("bad", Code::FORBIDDEN),
+        ("good", Code::OK),
+    ] {
+        let head = Head {
+            capability: Bytes::from(capability),
+            ..Head::new(ECHO)
+        };
+        let response = session
+            .request(head, Bytes::from_static(b"hello"))
+            .await
+            .unwrap();
         assert_eq!(response.code, code, "capability {capability:?}");
     }
 }
@@ -246,7 +305,10 @@ async fn compressed_bodies_are_inflated_and_bombs_refused() {
     let text = Bytes::from("a line that repeats\n".repeat(5_000));
     let body = session.compress(text.clone());
     assert!(body.is_compressed() && body.len() < text.len() / 10);
-    let response = session.request(Head::new(ECHO), body.clone()).await.unwrap();
+    let response = session
+        .request(Head::new(ECHO), body.clone())
+        .await
+        .unwrap();
     assert_eq!(response.body, text);
     let response = session.request(Head::new(SINK), body).await.unwrap();
     assert_eq!(response.body[..], (text.len() as u64).to_le_bytes());
@@ -257,7 +319,10 @@ async fn compressed_bodies_are_inflated_and_bombs_refused() {
     let response = session.request(Head::new(SINK), bomb).await.unwrap();
     assert_eq!(response.code, Code::TOO_LARGE);
     assert_eq!(response.reason(), Some(Reason::DecompressOverflow));
-    let response = session.request(Head::new(ECHO), Bytes::from_static(b"on")).await.unwrap();
+    let response = session
+        .request(Head::new(ECHO), Bytes::from_static(b"on"))
+        .await
+        .unwrap();
     assert_eq!(&response.body[..], b"on");
 }
 
@@ -270,7 +335,10 @@ async fn a_drain_cuts_off_what_does_not_end() {
     let drain = async {
         // Frames come in order: once the PING is answered, the request has arrived.
         session.ping().await.expect("a PONG");
-        server.server.drain(&server.runtime, Duration::from_millis(200)).await
+        server
+            .server
+            .drain(&server.runtime, Duration::from_millis(200))
+            .await
     };
     let (outcome, report) = tokio::join!(request, drain);
     assert!(outcome.is_err());

@@ -1,4 +1,6 @@
-//! Sessions against servers over real sockets.
+//! Sessions against servers over real sockets, once over TCP and once over TLS.
+
+mod support;
 
 use std::time::Duration;
 
@@ -6,32 +8,48 @@ use bytes::Bytes;
 use oap_core::driver::test_apps::{self, DELAY, ECHO, EVENTS, SINK, SOURCE, STATUS};
 use oap_tokio::*;
 
-async fn pair() -> (Server, Session, TokioRuntime) {
-    let runtime = TokioRuntime::current();
-    let listener = TcpListener::bind("127.0.0.1:0", &TcpOptions::default())
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("its address");
-    let service = test_apps::service(&runtime);
-    let server = Server::start(
-        &runtime,
-        listener,
-        service,
-        Config::default(),
-        ServerOptions::default(),
-    );
-    let transport = connect(address, &TcpOptions::default())
-        .await
-        .expect("a connection");
-    let session = Session::connect(&runtime, transport, Config::default())
-        .await
-        .expect("a HELLO");
-    (server, session, runtime)
+use support::{Over, start_over};
+
+macro_rules! over_each {
+    ($($name:ident)*) => {
+        mod tcp {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Over::Tcp).await;
+            })*
+        }
+        mod tls {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Over::Tls).await;
+            })*
+        }
+        mod tls_on_many_threads {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::Over::Tls).await;
+            })*
+        }
+    };
 }
 
-#[tokio::test]
-async fn a_request_is_answered() {
-    let (_server, session, _) = pair().await;
+over_each! {
+    a_request_is_answered
+    streams_of_both_directions_arrive_whole
+    events_come_in_order
+    a_dropped_request_cancels_only_itself
+    more_callers_than_slots_take_turns
+    a_drain_lets_open_exchanges_finish
+}
+
+async fn pair(over: Over) -> (Server, Session, TokioRuntime) {
+    let started = start_over(over, Config::default()).await;
+    let session = started.connect().await;
+    (started.server, session, started.runtime)
+}
+
+async fn a_request_is_answered(over: Over) {
+    let (_server, session, _) = pair(over).await;
     let response = session
         .request(Head::new(ECHO), Bytes::from_static(b"ping"))
         .await
@@ -50,9 +68,8 @@ async fn a_request_is_answered() {
     assert_eq!(response.code, Code::CONFLICT);
 }
 
-#[tokio::test]
-async fn streams_of_both_directions_arrive_whole() {
-    let (_server, session, _) = pair().await;
+async fn streams_of_both_directions_arrive_whole(over: Over) {
+    let (_server, session, _) = pair(over).await;
     let count = 5_000_000_u64;
     let request = Bytes::copy_from_slice(&count.to_le_bytes());
     let response = session.request(Head::new(SOURCE), request).await.unwrap();
@@ -71,9 +88,8 @@ async fn streams_of_both_directions_arrive_whole() {
     assert_eq!(message.payload.wire_bytes()[..], count.to_le_bytes());
 }
 
-#[tokio::test]
-async fn events_come_in_order() {
-    let (_server, session, _) = pair().await;
+async fn events_come_in_order(over: Over) {
+    let (_server, session, _) = pair(over).await;
     let request = Bytes::copy_from_slice(&1_000_u32.to_le_bytes());
     let mut exchange = session
         .open(Head::new(EVENTS), request, Fin::End)
@@ -91,9 +107,8 @@ async fn events_come_in_order() {
     assert!(exchange.recv().await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_dropped_request_cancels_only_itself() {
-    let (server, session, runtime) = pair().await;
+async fn a_dropped_request_cancels_only_itself(over: Over) {
+    let (server, session, runtime) = pair(over).await;
     let long = Bytes::copy_from_slice(&60_000_u32.to_le_bytes());
     for _ in 0..200 {
         let request = session.request(Head::new(DELAY), long.clone());
@@ -108,9 +123,8 @@ async fn a_dropped_request_cancels_only_itself() {
     assert_eq!((report.drained, report.aborted), (1, 0));
 }
 
-#[tokio::test]
-async fn more_callers_than_slots_take_turns() {
-    let (_server, session, _) = pair().await;
+async fn more_callers_than_slots_take_turns(over: Over) {
+    let (_server, session, _) = pair(over).await;
     let tasks: Vec<_> = (0..500_u32)
         .map(|n| {
             let session = session.clone();
@@ -130,9 +144,8 @@ async fn more_callers_than_slots_take_turns() {
     assert!(session.ping().await.unwrap() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn a_drain_lets_open_exchanges_finish() {
-    let (server, session, runtime) = pair().await;
+async fn a_drain_lets_open_exchanges_finish(over: Over) {
+    let (server, session, runtime) = pair(over).await;
     let soon = Bytes::copy_from_slice(&200_u32.to_le_bytes());
     let request = session.request(Head::new(DELAY), soon);
     let drain = async {

@@ -123,7 +123,9 @@ impl Connection {
     }
 
     fn is_lingered_out(&mut self, now: Timestamp) -> bool {
-        let Some(since) = &mut self.times.linger else { return false };
+        let Some(since) = &mut self.times.linger else {
+            return false;
+        };
         now >= *since.get_or_insert(now) + self.config.timers.linger
     }
 
@@ -218,6 +220,7 @@ impl Connection {
         let deadline = now + self.config.timers.write;
         let waiting = self.lanes.iter_mut().map(|(_, state)| state);
         for state in waiting.filter(|state| state.out.has_remaining()) {
+            state.out.take_advanced();
             state.write_deadline = state.write_deadline.min(deadline);
         }
         self.lanes.earliest_write = self.lanes.earliest_write.min(deadline);

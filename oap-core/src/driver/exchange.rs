@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::CallError;
-use super::shared::Shared;
-use crate::{Body, Code, ExchangeId, Fin, Payload, Reason, SendError};
+use super::shared::{Key, Shared};
+use crate::{Body, Code, Fin, Payload, Reason, SendError};
 
 /// Something that came on an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +44,11 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(shared: Arc<Shared>, id: ExchangeId, finished: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, key: Key, finished: bool) -> Self {
         Self {
             core: Core {
                 shared,
-                id,
+                key,
                 over: false,
             },
             finished,
@@ -107,7 +107,7 @@ impl Exchange {
     }
 
     /// Gives the exchange up with this code, 408 where nothing fits better.
-    pub fn cancel(mut self, code: Code) {
+    pub fn cancel(self, code: Code) {
         self.core.cancel(code);
     }
 }
@@ -115,13 +115,16 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.core.cancel(Code::TIMEOUT);
+        self.core
+            .shared
+            .command(|inner| inner.disown(self.core.key));
     }
 }
 
 /// What the handles of both roles have in common.
 pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
-    pub(super) id: ExchangeId,
+    pub(super) key: Key,
     /// Everything that will come has been taken.
     pub(super) over: bool,
 }
@@ -129,17 +132,17 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         let mut inner = self.shared.lock();
-        let Some(mut exchange) = inner.connection.exchange(self.id) else {
-            let end = inner.end_of(self.id);
+        let Some(mut exchange) = inner.connection.exchange(self.key.id) else {
+            let end = inner.end_of(self.key);
             return Poll::Ready(Err(end.unwrap_or(CallError::Send(SendError::Ended))));
         };
         if exchange.has_room() {
             return Poll::Ready(Ok(()));
         }
-        match inner.end_of(self.id) {
+        match inner.end_of(self.key) {
             Some(end) if !matches!(end, CallError::Truncated) => Poll::Ready(Err(end)),
             _ => {
-                inner.wait_for_room(self.id, cx.waker());
+                inner.wait_for_room(self.key, cx.waker());
                 Poll::Pending
             }
         }
@@ -155,11 +158,11 @@ impl Core {
         command: impl FnOnce(crate::Exchange<'_>) -> Result<(), SendError>,
     ) -> Result<(), CallError> {
         self.shared.command(|inner| {
-            let result = match inner.connection.exchange(self.id) {
+            let result = match inner.connection.exchange(self.key.id) {
                 Some(exchange) => command(exchange),
                 None => Err(SendError::Ended),
             };
-            result.map_err(|error| match inner.end_of(self.id) {
+            result.map_err(|error| match inner.end_of(self.key) {
                 Some(end) if matches!(error, SendError::Ended | SendError::Closed) => end,
                 _ => CallError::Send(error),
             })
@@ -176,7 +179,7 @@ impl Core {
         // A command, because what is consumed may be due an ACK.
         let received = self
             .shared
-            .command(|inner| inner.receive(self.id, cx.waker()));
+            .command(|inner| inner.receive(self.key, cx.waker()));
         match received {
             Ok(None) => Poll::Pending,
             Ok(Some(message)) => {
@@ -197,7 +200,7 @@ impl Core {
             self.shared.command(|inner| {
                 inner
                     .connection
-                    .inflate(now, self.id, payload)
+                    .inflate(now, self.key.id, payload)
                     .map_err(CallError::Inflate)
             })
         }
@@ -216,12 +219,12 @@ impl Core {
         bytes.into()
     }
 
-    pub(super) fn cancel(&mut self, code: Code) {
+    /// Nothing happens if the exchange is over.
+    pub(super) fn cancel(&self, code: Code) {
         self.shared.command(|inner| {
-            if let Some(exchange) = inner.connection.exchange(self.id) {
+            if let Some(exchange) = inner.connection.exchange(self.key.id) {
                 exchange.cancel(code, Reason::Cancelled);
             }
-            inner.disown(self.id);
         });
     }
 }

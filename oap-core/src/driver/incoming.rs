@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::CallError;
 use super::exchange::Core;
-use super::shared::Shared;
-use crate::{Body, Code, ExchangeId, Fin, Payload, Reason, Start};
+use super::shared::{Key, Shared};
+use crate::{Body, Code, Fin, Payload, Reason, Start};
 
 /// A request and the way to answer it.
 ///
@@ -76,7 +76,7 @@ impl Response {
 impl Incoming {
     pub(super) fn new(
         shared: Arc<Shared>,
-        id: ExchangeId,
+        key: Key,
         start: Start,
         payload: Payload,
         fin: Fin,
@@ -84,7 +84,7 @@ impl Incoming {
         Self {
             core: Core {
                 shared,
-                id,
+                key,
                 over: false,
             },
             start,
@@ -184,10 +184,10 @@ impl Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.core.shared.command(|inner| {
-            if let Some(exchange) = inner.connection.exchange(self.core.id) {
+            if let Some(exchange) = inner.connection.exchange(self.core.key.id) {
                 exchange.release();
             }
-            inner.disown(self.core.id);
+            inner.disown(self.core.key);
         });
     }
 }

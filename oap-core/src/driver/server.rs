@@ -101,9 +101,16 @@ impl Server {
         config: Config,
         options: ServerOptions,
     ) -> Self {
-        let linger = if config.timers.linger.is_zero() { LINGER } else { config.timers.linger };
+        let linger = if config.timers.linger.is_zero() {
+            LINGER
+        } else {
+            config.timers.linger
+        };
         let config = Config {
-            timers: Timers { linger, ..config.timers },
+            timers: Timers {
+                linger,
+                ..config.timers
+            },
             consume: Consume::Manually,
             explicit_release: true,
             authorize: config.authorize || service.has_authorizer(),

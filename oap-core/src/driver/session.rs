@@ -159,15 +159,14 @@ impl Session {
         fin: Fin,
     ) -> Result<Exchange, CallError> {
         let (now, body) = (self.shared().now(), body.into());
-        let id = self.shared().command(|inner| {
+        let key = self.shared().command(|inner| {
             if let Some(reason) = &inner.closed {
                 return Err(CallError::Closed(reason.clone()));
             }
             let id = inner.connection.request(now, head, body, fin)?;
-            inner.adopt(id);
-            Ok(id)
+            Ok(inner.adopt(id))
         })?;
-        Ok(Exchange::new(self.handle.shared.clone(), id, fin.is_end()))
+        Ok(Exchange::new(self.handle.shared.clone(), key, fin.is_end()))
     }
 
     /// Sends a PING and waits for its PONG: the round-trip time.

@@ -8,8 +8,8 @@ use std::vec::Vec;
 use super::{CallError, Message, MessageKind};
 use crate::wire::Hello;
 use crate::{
-    Charge, CloseReason, Code, Connection, End, Event, ExchangeId, Fin, Payload, Reason, Start,
-    Timestamp, Verdict,
+    Charge, CloseReason, Code, Connection, Event, ExchangeId, Fin, Payload, Start, Timestamp,
+    Verdict,
 };
 
 /// The state machine behind a lock. The lock is never held across an await, and no waker is called
@@ -21,7 +21,11 @@ pub(super) struct Shared {
 
 pub(super) struct Inner {
     pub(super) connection: Connection,
+    /// A mailbox lives as long as its handle, which may be longer than the exchange's slot.
     mailboxes: Vec<Mailbox>,
+    vacant: Vec<usize>,
+    /// By slot: which mailbox its exchange has.
+    routes: Vec<usize>,
     pub(super) hello: HelloState,
     pub(super) closed: Option<CloseReason>,
     /// The connection's task, while it sleeps. While it runs it looks at everything again before it
@@ -45,12 +49,21 @@ pub(super) enum HelloState {
     None,
 }
 
+/// An exchange and its mailbox.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) id: ExchangeId,
+    mailbox: usize,
+}
+
 /// What has come for one exchange and is not taken yet.
 #[derive(Default)]
 struct Mailbox {
     id: Option<ExchangeId>,
     messages: VecDeque<(Message, Charge)>,
     end: Option<CallError>,
+    /// The end is one that stops the handler.
+    end_for_handler: bool,
     receiver: Option<Waker>,
     sender: Option<Waker>,
     /// The handler's future, while it waits.
@@ -59,8 +72,8 @@ struct Mailbox {
 
 /// What the task has to start because of an event.
 pub(super) enum Work {
-    Authorize(ExchangeId, Start),
-    Handle(ExchangeId, Start, Payload, Fin),
+    Authorize(Key, Start),
+    Handle(Key, Start, Payload, Fin),
 }
 
 impl Shared {
@@ -73,6 +86,8 @@ impl Shared {
             inner: Mutex::new(Inner {
                 connection,
                 mailboxes: Vec::new(),
+                vacant: Vec::new(),
+                routes: Vec::new(),
                 hello: if awaited {
                     HelloState::Awaited
                 } else {
@@ -131,38 +146,38 @@ impl Inner {
     }
 
     /// Makes a mailbox for an exchange that has begun.
-    pub(super) fn adopt(&mut self, id: ExchangeId) {
-        let at = id.index();
-        if at >= self.mailboxes.len() {
-            self.mailboxes.resize_with(at + 1, Mailbox::default);
+    pub(super) fn adopt(&mut self, id: ExchangeId) -> Key {
+        let at = self.vacant.pop().unwrap_or_else(|| {
+            self.mailboxes.push(Mailbox::default());
+            self.mailboxes.len() - 1
+        });
+        self.mailboxes[at].id = Some(id);
+        if id.index() >= self.routes.len() {
+            self.routes.resize(id.index() + 1, usize::MAX);
         }
-        let mailbox = &mut self.mailboxes[at];
-        mailbox.id = Some(id);
-        mailbox.messages.clear();
-        mailbox.end = None;
-        mailbox.receiver = None;
-        mailbox.sender = None;
-        mailbox.handler = None;
+        self.routes[id.index()] = at;
+        Key { id, mailbox: at }
+    }
+
+    /// The mailbox of an exchange, whose handle may be gone.
+    fn key(&self, id: ExchangeId) -> Option<Key> {
+        let at = *self.routes.get(id.index())?;
+        let mailbox = self.mailboxes.get(at)?;
+        (mailbox.id == Some(id)).then_some(Key { id, mailbox: at })
     }
 
     fn mailbox(&mut self, id: ExchangeId) -> Option<&mut Mailbox> {
-        self.mailboxes
-            .get_mut(id.index())
-            .filter(|mailbox| mailbox.id == Some(id))
+        let key = self.key(id)?;
+        Some(&mut self.mailboxes[key.mailbox])
     }
 
-    /// Nobody listens to the exchange any more: what came for it counts as consumed.
-    pub(super) fn disown(&mut self, id: ExchangeId) {
-        let Some(mailbox) = self.mailbox(id) else {
-            return;
-        };
-        mailbox.id = None;
-        mailbox.end = None;
-        mailbox.receiver = None;
-        mailbox.sender = None;
-        mailbox.handler = None;
-        for (_, charge) in core::mem::take(&mut mailbox.messages) {
-            self.connection.consumed(id, charge);
+    /// Nobody listens to the exchange any more: what came for it counts as consumed. The key is not
+    /// to be used again.
+    pub(super) fn disown(&mut self, key: Key) {
+        let mailbox = core::mem::take(&mut self.mailboxes[key.mailbox]);
+        self.vacant.push(key.mailbox);
+        for (_, charge) in mailbox.messages {
+            self.connection.consumed(key.id, charge);
         }
         self.admit_waiters();
     }
@@ -170,64 +185,59 @@ impl Inner {
     /// The next message of an exchange, consumed; `Ok(None)`: none yet, and `waker` is registered.
     pub(super) fn receive(
         &mut self,
-        id: ExchangeId,
+        key: Key,
         waker: &Waker,
     ) -> Result<Option<Message>, CallError> {
-        let closed = self.closed.clone();
-        let Some(mailbox) = self.mailbox(id) else {
-            return Err(gone(closed));
-        };
+        let mailbox = &mut self.mailboxes[key.mailbox];
         if let Some((message, charge)) = mailbox.messages.pop_front() {
-            self.connection.consumed(id, charge);
+            self.connection.consumed(key.id, charge);
             return Ok(Some(message));
         }
         if let Some(end) = &mailbox.end {
             return Err(end.clone());
         }
-        if let Some(reason) = closed {
-            return Err(CallError::Closed(reason));
+        if let Some(reason) = &self.closed {
+            return Err(CallError::Closed(reason.clone()));
         }
         mailbox.receiver = Some(waker.clone());
         Ok(None)
     }
 
     /// Why nothing more can be sent on an exchange, if so.
-    pub(super) fn end_of(&mut self, id: ExchangeId) -> Option<CallError> {
-        let closed = self.closed.clone();
-        let end = self.mailbox(id).and_then(|mailbox| mailbox.end.clone());
-        end.or(closed.map(CallError::Closed))
+    pub(super) fn end_of(&self, key: Key) -> Option<CallError> {
+        let end = self.mailboxes[key.mailbox].end.clone();
+        end.or(self.closed.clone().map(CallError::Closed))
     }
 
-    pub(super) fn wait_for_room(&mut self, id: ExchangeId, waker: &Waker) {
-        if let Some(mailbox) = self.mailbox(id) {
-            mailbox.sender = Some(waker.clone());
-        }
+    pub(super) fn wait_for_room(&mut self, key: Key, waker: &Waker) {
+        self.mailboxes[key.mailbox].sender = Some(waker.clone());
     }
 
     /// Registers a handler's future to be woken when its exchange ends; true if it has ended.
     pub(super) fn watch_end(&mut self, id: ExchangeId, waker: &Waker) -> bool {
         let closed = self.closed.is_some();
         match self.mailbox(id) {
-            Some(mailbox) if mailbox.end.is_none() && !closed => {
+            Some(mailbox) if mailbox.end_for_handler || closed => true,
+            Some(mailbox) => {
                 mailbox.handler = Some(waker.clone());
                 false
             }
-            Some(_) => true,
+            // The handler has given its exchange away: it ends when it likes.
             None => false,
         }
     }
 
     /// The verdict on a START. Its mailbox stays for the handler that it may lead to.
-    pub(super) fn authorize(&mut self, id: ExchangeId, now: Timestamp, verdict: Verdict) {
-        if let Some(exchange) = self.connection.exchange(id) {
+    pub(super) fn authorize(&mut self, key: Key, now: Timestamp, verdict: Verdict) {
+        if let Some(exchange) = self.connection.exchange(key.id) {
             if exchange.is_ended() {
                 exchange.release();
             } else {
                 exchange.authorize(now, verdict);
             }
         }
-        if self.connection.exchange(id).is_none() {
-            self.disown(id);
+        if self.connection.exchange(key.id).is_none() {
+            self.disown(key);
         }
     }
 
@@ -246,8 +256,7 @@ impl Inner {
     pub(super) fn dispatch(&mut self, event: Event) -> Option<Work> {
         match event {
             Event::Authorize { id, start } => {
-                self.adopt(id);
-                return Some(Work::Authorize(id, start));
+                return Some(Work::Authorize(self.adopt(id), start));
             }
             Event::Opened {
                 id,
@@ -257,8 +266,8 @@ impl Inner {
             } => {
                 let charge = payload.charge();
                 self.connection.consumed(id, charge);
-                self.adopt(id);
-                return Some(Work::Handle(id, start, payload, fin));
+                let key = self.key(id).unwrap_or_else(|| self.adopt(id));
+                return Some(Work::Handle(key, start, payload, fin));
             }
             Event::Data {
                 id,
@@ -328,9 +337,10 @@ impl Inner {
             }
             return;
         };
-        if mailbox.end.is_none() {
+        if mailbox.end.is_none() || for_handler {
             mailbox.end = Some(end);
         }
+        mailbox.end_for_handler |= for_handler;
         let handler = if for_handler {
             mailbox.handler.take()
         } else {
@@ -395,21 +405,13 @@ impl Inner {
 
     /// Gives back what an idle connection does not need.
     pub(super) fn trim(&mut self) {
-        if self.mailboxes.iter().all(|mailbox| mailbox.id.is_none()) {
+        if self.vacant.len() == self.mailboxes.len() {
             self.mailboxes = Vec::new();
+            self.vacant = Vec::new();
+            self.routes = Vec::new();
         }
         self.watchers.shrink_to_fit();
         self.due = Vec::new();
         self.slot_waiters.shrink_to_fit();
-    }
-}
-
-fn gone(closed: Option<CloseReason>) -> CallError {
-    match closed {
-        Some(reason) => CallError::Closed(reason),
-        None => CallError::Ended(End::Cancelled {
-            code: Code::TIMEOUT,
-            reason: Some(Reason::Cancelled),
-        }),
     }
 }

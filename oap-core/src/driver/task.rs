@@ -16,7 +16,7 @@ use super::service::{BoxFuture, Service};
 use super::shared::{Shared, Work};
 use super::{Clock, Incoming, Transport};
 use crate::policy::PollBudget;
-use crate::{ExchangeId, Interest, Lane, Timestamp};
+use crate::{ExchangeId, Interest, Lane, Timestamp, Verdict};
 
 /// Reads and writes that one poll may do before other tasks get their turn.
 const TURNS: u32 = 16;
@@ -164,21 +164,26 @@ impl<T: Transport, C: Clock> Task<T, C> {
     fn start(&self, work: Work) -> Option<BoxFuture<()>> {
         let service = self.service.as_ref()?;
         match work {
-            Work::Authorize(id, start) => {
-                let verdict = service.verdict(start)?;
+            Work::Authorize(key, start) => {
+                let Some(verdict) = service.verdict(start) else {
+                    // Verdicts are asked for, and nobody gives them.
+                    let now = self.clock.now();
+                    self.shared.command(|inner| inner.authorize(key, now, Verdict::Deny));
+                    return None;
+                };
                 let shared = self.shared.clone();
                 Some(Box::pin(async move {
                     let verdict = verdict.await;
                     let now = shared.now();
-                    shared.command(|inner| inner.authorize(id, now, verdict));
+                    shared.command(|inner| inner.authorize(key, now, verdict));
                 }))
             }
-            Work::Handle(id, start, payload, fin) => {
-                let incoming = Incoming::new(self.shared.clone(), id, start, payload, fin);
+            Work::Handle(key, start, payload, fin) => {
+                let incoming = Incoming::new(self.shared.clone(), key, start, payload, fin);
                 let future = service.serve(incoming)?;
                 Some(Box::pin(Handling {
                     shared: self.shared.clone(),
-                    id,
+                    id: key.id,
                     future,
                 }))
             }

@@ -91,13 +91,14 @@ impl Side {
     /// # Panics
     /// If the deadline stays due although its timeout was handled.
     fn time(&mut self, now: Timestamp) {
-        if self
-            .connection
-            .interest()
-            .deadline
-            .is_some_and(|deadline| deadline <= now)
-        {
+        let due = |connection: &Connection| {
+            let deadline = connection.interest().deadline;
+            deadline.is_some_and(|deadline| deadline <= now)
+        };
+        if due(&self.connection) {
             self.connection.handle_timeout(now);
+        }
+        if due(&self.connection) {
             self.due += 1;
             assert!(
                 self.due < PATIENCE,
