@@ -64,7 +64,7 @@ impl Code {
         self.0 >= 400
     }
 
-    /// The first code of this one's class (OAP-9): 0, 200, 300, 400 or 500.
+    /// The first code of this one's class (OAP-9-1): 0, 200, 300, 400 or 500.
     ///
     /// Values from 1 to 199 count as success, values of 600 and up as a fault of the server.
     pub const fn class(self) -> Self {

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::Limits;
 use crate::wire::{Codings, Features, Hello};
 
-/// When received bytes count as consumed, and so when a windowed sender gets credit (OAP-6).
+/// When received bytes count as consumed, and so when a windowed sender gets credit (OAP-6-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Consume {
     /// As soon as [`Connection::poll_event`](crate::Connection::poll_event) hands them out.

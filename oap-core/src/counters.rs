@@ -12,6 +12,8 @@ pub struct Counters {
     pub bytes_received: u64,
     /// Frames encoded.
     pub frames_sent: u64,
+    /// Bytes of frames encoded.
+    pub bytes_sent: u64,
     /// Frames with a reserved flag bit (OAP-2-1).
     pub reserved_flags: u64,
     /// Control frames that mean nothing here (OAP-4-3, OAP-4-10, OAP-6-15).
@@ -36,6 +38,12 @@ impl Counters {
     /// How many were refused in all.
     pub fn refused_total(&self) -> u64 {
         self.refused.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    #[inline]
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.frames_sent += 1;
+        self.bytes_sent += bytes as u64;
     }
 
     pub(crate) fn refuse(&mut self, reason: Reason) {

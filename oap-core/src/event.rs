@@ -92,6 +92,27 @@ impl Head {
             ..Self::default()
         }
     }
+
+    /// With this capability, at most 65,535 bytes.
+    #[must_use]
+    pub fn with_capability(mut self, capability: impl Into<Bytes>) -> Self {
+        self.capability = capability.into();
+        self
+    }
+
+    /// For this tenant.
+    #[must_use]
+    pub const fn with_tenant(mut self, tenant_id: u128) -> Self {
+        self.tenant_id = tenant_id;
+        self
+    }
+
+    /// With this time for the whole answer.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
 }
 
 /// Something that happened.

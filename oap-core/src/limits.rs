@@ -1,6 +1,6 @@
 //! What one connection may cost.
 
-use crate::wire::MAX_FRAME;
+use crate::wire::{MAX_FRAME, MIN_LEN};
 
 /// Windows, buffers and the inflate bound are this multiple of the frame limit.
 pub(crate) const BUFFER_FRAMES: usize = 8;
@@ -60,8 +60,8 @@ impl Limits {
         self.ack_window
     }
 
-    /// Largest frame, header included, that a longer body is split into. Default 64 KiB, so that
-    /// header and payload fit the write buffer of a TLS layer.
+    /// Payload bytes of the frames that a longer body is split into. Default 64 KiB: so the default
+    /// window holds two of them, and a TLS layer with a write buffer above it takes one at once.
     pub const fn chunk(&self) -> u32 {
         self.chunk
     }
@@ -110,7 +110,7 @@ impl LimitsBuilder {
         self
     }
 
-    /// See [`Limits::chunk`]: 4,096 to 1,048,580 bytes; what passes a peer's limit is split further.
+    /// See [`Limits::chunk`]: 4,063 to 1,048,543 bytes; what passes a peer's limit is split further.
     pub const fn chunk(mut self, bytes: u32) -> Self {
         self.0.chunk = bytes;
         self
@@ -122,7 +122,7 @@ impl LimitsBuilder {
         self
     }
 
-    /// The limits, checked.
+    /// The limits, checked; all windows together must fit the buffer (OAP-6-18).
     ///
     /// # Errors
     /// A [`LimitError`] that names the limit, the value and the rule.
@@ -132,7 +132,7 @@ impl LimitsBuilder {
             ("max_frame", limits.max_frame, 4_096, MAX_FRAME),
             ("max_inflight", u32::from(limits.max_inflight), 1, 65_535),
             ("ack_window", limits.ack_window, 4_096, 8_388_608),
-            ("chunk", limits.chunk, 4_096, MAX_FRAME + 4),
+            ("chunk", limits.chunk, 4_063, MAX_FRAME - MIN_LEN),
             ("send_buffer", limits.send_buffer, 1, u32::MAX),
         ] {
             if !(least..=most).contains(&value) {
@@ -225,6 +225,6 @@ mod tests {
         );
         assert!(Limits::builder().max_frame(MAX_FRAME + 1).build().is_err());
         assert!(Limits::builder().max_inflight(0).build().is_err());
-        assert!(Limits::builder().chunk(4_095).build().is_err());
+        assert!(Limits::builder().chunk(4_062).build().is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::wire::Flags;
 
 /// The payload of a received frame, as it came from the wire.
 ///
-/// Nothing is inflated until somebody asks for it: see
+/// Nothing is inflated until somebody asks for it (OAP-8-2): see
 /// [`Connection::inflate`](crate::Connection::inflate).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Payload {
@@ -48,7 +48,7 @@ impl Payload {
         self.flags.contains(Flags::COMP) && !self.is_opaque()
     }
 
-    /// Whether only the applications may look at the bytes: APP_E2E (OAP-8).
+    /// Whether only the applications may look at the bytes: APP_E2E (OAP-8-8).
     pub fn is_opaque(&self) -> bool {
         self.flags.contains(Flags::APP_E2E)
     }
@@ -137,5 +137,23 @@ impl From<&'static [u8]> for Body {
 impl From<alloc::vec::Vec<u8>> for Body {
     fn from(bytes: alloc::vec::Vec<u8>) -> Self {
         Bytes::from(bytes).into()
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Body {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl From<alloc::string::String> for Body {
+    fn from(text: alloc::string::String) -> Self {
+        text.into_bytes().into()
     }
 }

@@ -68,9 +68,16 @@ fn server() -> Connection {
     Connection::server(Arc::new(Config::default()), Timestamp::ZERO)
 }
 
-/// Feeds `wire` as the host would, and checks what is held after every read. Returns the largest
-/// excess over the bytes sent, and what was held then.
-fn feed(name: &str, mut connection: Connection, wire: &[u8], read: usize, app: App, out: Out) {
+/// Feeds `wire` as the host would, and checks what is held after every read. Returns how many bytes
+/// the connection was willing to read.
+fn feed(
+    name: &str,
+    mut connection: Connection,
+    wire: &[u8],
+    read: usize,
+    app: App,
+    out: Out,
+) -> usize {
     let before = counting::live();
     counting::take_peak();
     let mut buf = BytesMut::new();
@@ -122,6 +129,7 @@ fn feed(name: &str, mut connection: Connection, wire: &[u8], read: usize, app: A
         "{name}: {held} bytes held after {at} hostile bytes, {} too many",
         excess - BASE as isize
     );
+    sent
 }
 
 /// Every way to treat events and output.
@@ -211,6 +219,19 @@ fn pings() {
         .collect();
     feed_all("pings", server, &wire);
     feed_all("pings after HELLO", greeted, &wire);
+}
+
+// OAP-10-10
+#[test]
+fn a_peer_that_never_reads_is_soon_not_read_any_more() {
+    let wire: Vec<u8> = (1..=30_000)
+        .flat_map(|nonce| frame(PING, 0, nonce, 0, b""))
+        .collect();
+    let sent = feed("pings", greeted(), &wire, READ, App::Tidy, Out::Stuck);
+    assert!(
+        sent <= 512 * 1024,
+        "{sent} bytes were read while no reply could leave"
+    );
 }
 
 #[test]

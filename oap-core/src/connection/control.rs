@@ -29,7 +29,8 @@ impl Connection {
         }
     }
 
-    /// CANCEL, PING, PONG and GOAWAY, told apart by code and `corr_id` (OAP-4-2).
+    /// CANCEL, PING (each has its PONG, OAP-4-11), PONG and GOAWAY, told apart by code and `corr_id`
+    /// (OAP-4-2).
     fn handle_control_event(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let Header {
             code,
@@ -56,6 +57,7 @@ impl Connection {
         }
     }
 
+    /// The peer takes no new exchanges (OAP-4-13).
     fn handle_goaway(&mut self, frame: &RawFrame<'_>) {
         self.peer.going_away = true;
         let retry_after_ms = ErrorBody::parse(frame.payload()).and_then(|body| body.retry_after_ms);
@@ -65,6 +67,8 @@ impl Connection {
         });
     }
 
+    /// A server tells its handler and sends nothing more (OAP-4-8); a client's exchange ends with the
+    /// frame's code and reason (OAP-4-9).
     fn handle_cancel(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let Some(slot) = self.exchanges.find(frame.header.corr_id) else {
             self.counters.ignored_control += 1;
@@ -85,14 +89,15 @@ impl Connection {
             }
             Role::Client => {
                 let id = self.exchanges.id(slot);
-                self.events.push_back(Event::Ended { id, end });
+                self.tell_end(id, end);
                 self.forget(slot);
             }
         }
         self.charge_fault(lane, now);
     }
 
-    /// ACK, the answer to a HELLO, and the connection error frame.
+    /// ACK, the answer to a HELLO (with code 200, too, OAP-5-3), and the connection error frame
+    /// (OAP-4-5).
     fn handle_control_answer(&mut self, lane: Lane, now: Timestamp, frame: &RawFrame<'_>) {
         let Header { code, corr_id, .. } = frame.header;
         if code == Code::ACK && corr_id != 0 {
@@ -142,13 +147,17 @@ impl Connection {
             self.counters.ignored_control += 1;
             return;
         }
-        if !exchange.send.acknowledge(consumed, limit) {
+        let acked = exchange.marks.has(Marks::ACKED);
+        if !exchange.send.acknowledge(consumed, limit, acked) {
             let message = "ACK of bytes never sent, or one that goes back";
             return self.fail(
                 lane,
                 now,
                 fault(Reason::CreditViolation, "OAP-6-14", message),
             );
+        }
+        if limit == exchange.send.limit() {
+            exchange.marks.set(Marks::ACKED);
         }
         self.make_ready(slot);
     }

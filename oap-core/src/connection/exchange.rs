@@ -54,6 +54,8 @@ impl Marks {
     pub(crate) const RELEASED: u16 = 1 << 9;
     /// The START carried a capability.
     pub(crate) const CAPABLE: u16 = 1 << 10;
+    /// An ACK has reached or passed the first limit.
+    pub(crate) const ACKED: u16 = 1 << 11;
 
     #[inline]
     pub(crate) const fn new(bits: u16) -> Self {
@@ -284,5 +286,20 @@ impl Exchanges {
             self.free = Vec::new();
             self.index.trim();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bound of what a hostile peer can make us hold counts on it.
+    #[test]
+    fn an_exchange_is_small() {
+        assert!(
+            size_of::<Exchange>() <= 144,
+            "{} bytes",
+            size_of::<Exchange>()
+        );
     }
 }

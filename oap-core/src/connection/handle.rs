@@ -13,7 +13,7 @@ use crate::{Body, Code, ExchangeId, Fin, Lane, Reason, SendError, Timestamp};
 pub enum Verdict {
     /// The exchange goes to its handler.
     Allow,
-    /// 401 `unauthorized` without a capability, 403 `forbidden` with one.
+    /// 401 `unauthorized` without a capability, 403 `forbidden` with one (OAP-3-23).
     Deny,
     /// The verifier's own code and reason.
     Refuse(Code, Reason),
@@ -68,7 +68,8 @@ impl<'a> Exchange<'a> {
         !full
     }
 
-    /// Sends one body of the request (client) or of the answer (server).
+    /// Sends one body of the request (client) or of the answer (server). A request has no code
+    /// (OAP-3-7).
     ///
     /// # Errors
     /// A [`SendError`]: nothing changed. After [`SendError::Full`],

@@ -10,9 +10,7 @@ use super::Connection;
 use super::exchange::{Marks, Phase};
 use super::frame::RawFrame;
 use super::lanes::{Reply, ReplyKind};
-use crate::wire::{
-    Codings, Features, Flags, HEADER_LEN, Header, Hello, MAX_FRAME, MIN_LEN, ReplyFacts,
-};
+use crate::wire::{Codings, Features, Flags, Header, Hello, MAX_FRAME, MIN_LEN, ReplyFacts};
 use crate::{Code, Config, Event, Lane, Reason, Timestamp, Violation};
 
 /// The window of a peer that has told of none (OAP-6).
@@ -24,12 +22,13 @@ const LEAST_FRAME: u32 = 4_096;
 /// Name and transports are cut to this, so that a HELLO always fits the smallest frame.
 const MAX_NAME: usize = 256;
 
-/// What is known of the other side; the protocol's defaults until its HELLO is read.
+/// What is known of the other side; the protocol's defaults until its HELLO is read (OAP-5-4).
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) known: bool,
     pub(super) max_frame: u32,
     pub(super) max_inflight: u16,
+    /// The first limit of windowed answers (OAP-6-5) or requests (OAP-6-4).
     pub(super) window: u32,
     /// A client that gave `ack_window` wants windowed answers.
     pub(super) wants_windows: bool,
@@ -70,7 +69,7 @@ impl Peer {
         self.codings = hello.codings;
     }
 
-    /// Payload bytes that fit one frame.
+    /// Payload bytes that fit one frame (OAP-1-8).
     pub(super) const fn max_payload(&self) -> usize {
         (self.max_frame - MIN_LEN) as usize
     }
@@ -96,13 +95,14 @@ impl Connection {
             .get_mut(Lane::FIRST)
             .out
             .push(&header, Bytes::new(), body.into());
-        self.counters.frames_sent += 1;
+        self.counters.sent(header.frame_len());
         self.times.hello_sent = Some(now);
         self.peer.window = CAUTIOUS_WINDOW;
         self.peer.told = self.config.windows;
     }
 
-    /// Server: the first good one counts, every one is answered (OAP-5-8).
+    /// Server: whatever asks on app 0 is a HELLO (OAP-5-1). The first good one counts, every one is
+    /// answered (OAP-5-8).
     pub(super) fn handle_hello_request(
         &mut self,
         lane: Lane,
@@ -132,7 +132,7 @@ impl Connection {
 
     fn learn(&mut self, hello: &Hello) {
         self.peer.learn(hello);
-        let chunk = self.config.limits.chunk() as usize - HEADER_LEN;
+        let chunk = self.config.limits.chunk() as usize;
         self.max_chunk = chunk.min(self.peer.max_payload());
     }
 

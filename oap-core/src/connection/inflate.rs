@@ -150,6 +150,7 @@ mod on {
             let taken = self.peer.codings.contains(Codings::ZLIB);
             Compression {
                 max_plain: if taken { max_plain } else { 0 },
+                max_wire: self.peer.max_payload().min(self.peer.window as usize),
             }
         }
     }
@@ -159,13 +160,17 @@ mod on {
     pub struct Compression {
         /// Largest body that the peer inflates; 0 if it takes none.
         max_plain: usize,
+        /// Largest compressed body that can be sent: it is one frame, and within one window.
+        max_wire: usize,
     }
 
     impl Compression {
-        /// `bytes` as a body: compressed if the peer takes that and it makes them smaller (OAP-8-1).
+        /// `bytes` as a body: compressed if the peer takes that, it makes them smaller and they fit one
+        /// frame and window (OAP-8-1). Larger bodies compress in pieces of some 100 KiB.
         pub fn apply(self, bytes: Bytes) -> Body {
             if bytes.len() <= self.max_plain
                 && let Some(smaller) = deflate(&bytes)
+                && smaller.len() <= self.max_wire
             {
                 return Body {
                     bytes: smaller.into(),

@@ -27,6 +27,8 @@ pub(super) struct LaneState {
     pub(super) write_deadline: Timestamp,
     /// The peer's end came while undecoded bytes were left.
     pub(super) eof_pending: bool,
+    /// The peer's end came: no ACK comes any more.
+    pub(super) peer_ended: bool,
     /// A frame has begun and its timer is set: until the decoder can say more, further bytes need no
     /// look at all.
     pub(super) waiting: bool,
@@ -47,6 +49,7 @@ impl LaneState {
             frame_deadline: Timestamp::MAX,
             write_deadline: Timestamp::MAX,
             eof_pending: false,
+            peer_ended: false,
             waiting: false,
             stalled: false,
             dirty: false,
@@ -412,8 +415,8 @@ impl Lanes {
     }
 }
 
-/// Puts one reply on the wire.
-pub(super) fn encode_reply(reply: &Reply, out: &mut FrameQueue, config: &Config) {
+/// Puts one reply on the wire, a control frame as OAP-4-1 says, and returns its size.
+pub(super) fn encode_reply(reply: &Reply, out: &mut FrameQueue, config: &Config) -> usize {
     let mut body = Vec::new();
     let flags = match reply.kind {
         ReplyKind::Ping => Flags::EVENT | Flags::ACK_REQ,
@@ -438,4 +441,5 @@ pub(super) fn encode_reply(reply: &Reply, out: &mut FrameQueue, config: &Config)
         corr_id: reply.corr,
     };
     out.push_copied(&header, &body);
+    header.frame_len()
 }

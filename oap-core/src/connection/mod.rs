@@ -42,7 +42,7 @@ pub use self::transmit::Transmit;
 
 /// Events that may wait; further input stays undecoded until some are taken. It keeps what a batch
 /// of tiny frames can occupy to a few KiB.
-const MAX_EVENTS: usize = 64;
+const MAX_EVENTS: usize = 32;
 /// Ids remembered of exchanges that ended before their END (OAP-3-14).
 const LATE_IDS: usize = 256;
 
@@ -63,6 +63,17 @@ enum Life {
     Draining,
     /// Nothing is decoded any more; what is encoded is still written.
     Closing,
+}
+
+/// Why decoding has stopped before the input was used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stall {
+    /// Events or replies wait for the host.
+    Host,
+    /// The next frame does not fit beside so much that is held.
+    Room(usize),
+    /// The next START finds no slot, but the host may be about to release one.
+    Release,
 }
 
 /// The whole protocol as a state machine: bytes and time in, events and bytes out.
@@ -107,6 +118,8 @@ pub struct Connection {
     lanes: Lanes,
     exchanges: Exchanges,
     events: VecDeque<Event>,
+    /// Events among these that tell of an exchange's early end.
+    ends_untold: usize,
     /// Replies the protocol obliges us to send and that are not encoded yet, over all lanes.
     obligations: usize,
     /// Charges of frames that the application has not consumed (OAP-6-16).
@@ -119,7 +132,7 @@ pub struct Connection {
     budgets: Budgets,
     times: Timetable,
     late: VecDeque<u64>,
-    /// The next id that a client gives out.
+    /// The next id that a client gives out (OAP-3-1).
     next_corr: u64,
     ping_nonce: u64,
     eof: bool,
@@ -127,8 +140,8 @@ pub struct Connection {
     free_running: usize,
     /// Payload bytes of the largest frame that a longer body is split into.
     max_chunk: usize,
-    /// How much was held when decoding stopped for want of room.
-    stalled_at: usize,
+    /// What decoding waits for, where it has stopped.
+    stall: Stall,
     /// The transport takes nothing more, or the peer wants nothing more (OAP-4-6): what is encoded
     /// will never leave.
     write_failed: bool,
@@ -159,6 +172,7 @@ impl Connection {
             lanes: Lanes::new(config.limits.max_frame()),
             exchanges: Exchanges::new(config.hash_key),
             events: VecDeque::new(),
+            ends_untold: 0,
             obligations: 0,
             held: 0,
             held_windowed: 0,
@@ -171,8 +185,8 @@ impl Connection {
             ping_nonce: 0,
             eof: false,
             free_running: config.limits.buffer_bytes() - config.limits.max_frame() as usize,
-            max_chunk: config.limits.chunk() as usize - crate::wire::HEADER_LEN,
-            stalled_at: 0,
+            max_chunk: config.limits.chunk() as usize,
+            stall: Stall::Host,
             write_failed: false,
             live: LiveBytes::default(),
             counters: Counters::default(),
@@ -200,7 +214,7 @@ impl Connection {
         self.exchanges.taken()
     }
 
-    /// How many exchanges a client may have open now: the lower of both sides' limits.
+    /// How many exchanges a client may have open now: the lower of both sides' limits (OAP-3-19).
     pub fn capacity(&self) -> usize {
         usize::from(
             self.config
@@ -235,7 +249,7 @@ impl Connection {
         Interest {
             read: !closing && !paused && !stalled && !self.eof,
             write,
-            again: !closing && !paused && stalled && self.held < self.stalled_at,
+            again: !closing && !paused && stalled && self.may_resume(),
             event: !self.events.is_empty(),
             deadline: if closing && !write {
                 None
@@ -268,14 +282,18 @@ impl Connection {
         self.times.first_byte |= !buf.is_empty();
         loop {
             if self.must_pause() {
-                self.stalled_at = usize::MAX;
+                self.stall = Stall::Host;
                 return self.lanes.stall(lane, now);
             }
             if self.held > self.free_running && !self.next_frame_fits(buf) {
-                self.stalled_at = self.held;
+                self.stall = Stall::Room(self.held);
                 return self.lanes.stall(lane, now);
             }
             match self.lanes.get_mut(lane).decoder.poll_header(buf) {
+                Ok(Some(header)) if self.waits_for_release(&header) => {
+                    self.stall = Stall::Release;
+                    return self.lanes.stall(lane, now);
+                }
                 Ok(Some(header)) => {
                     self.lanes.get_mut(lane).frame_deadline = Timestamp::MAX;
                     let mut frame = RawFrame::new(header, buf);
@@ -384,6 +402,7 @@ impl Connection {
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
+        self.ends_untold -= usize::from(matches!(event, Event::Ended { .. }));
         if self.config.consume == Consume::OnDelivery {
             match &event {
                 Event::Opened { id, payload, .. }
@@ -431,6 +450,15 @@ impl Connection {
     #[inline]
     fn must_pause(&self) -> bool {
         self.events.len() >= MAX_EVENTS || self.obligations >= budget::MAX_OBLIGATIONS
+    }
+
+    /// Whether what decoding has stopped for is there now.
+    fn may_resume(&self) -> bool {
+        match self.stall {
+            Stall::Host => true,
+            Stall::Room(held) => self.held < held,
+            Stall::Release => self.ends_untold == 0,
+        }
     }
 
     /// Ends the connection for a fault of the peer's: one error frame, then nothing (OAP-1-9).
@@ -541,16 +569,15 @@ impl Connection {
                 Phase::Open | Phase::Parked | Phase::Discarding
             );
         if wants {
-            let window = exchange.window.min(self.config.limits.ack_window());
-            if exchange
-                .recv
-                .consume(wire_len, window.min(hello::DEFAULT_WINDOW))
-            {
+            let own = self.config.limits.ack_window();
+            let threshold = exchange.window.min(own).min(hello::DEFAULT_WINDOW);
+            if exchange.recv.consume(wire_len, exchange.window, threshold) {
                 self.queue_ack(slot);
             }
         }
     }
 
+    /// At most one ACK of an exchange waits; it gets its numbers when it is encoded (OAP-6-11).
     fn queue_ack(&mut self, slot: u32) {
         if self.is_closed() {
             return;

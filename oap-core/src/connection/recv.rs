@@ -164,7 +164,7 @@ impl Connection {
         self.credit(slot, header.payload_len());
     }
 
-    /// Opens an exchange, unless one of the checks refuses it (OAP-3-15).
+    /// Opens an exchange, unless one of the checks refuses it (OAP-3-2, OAP-3-15).
     #[inline]
     fn accept_start(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         if let Some(refusal) = self.start_fault(&frame.header) {
@@ -285,6 +285,8 @@ impl Connection {
         self.deliver(slot, event);
     }
 
+    /// Answers and events, in the order sent and with or without START, up to RESP|END (OAP-3-4,
+    /// OAP-7-2).
     fn handle_at_client(&mut self, lane: Lane, now: Timestamp, frame: &mut RawFrame<'_>) {
         let header = &frame.header;
         let directions = header.flags.directions();
@@ -527,11 +529,26 @@ impl Connection {
         }
     }
 
+    pub(super) fn tell_end(&mut self, id: ExchangeId, end: End) {
+        self.ends_untold += 1;
+        self.events.push_back(Event::Ended { id, end });
+    }
+
+    /// Whether a START had better wait until the host has heard of exchanges that have ended and may
+    /// have released their slots: a client that cancels and asks anew is not refused for it.
+    #[inline]
+    pub(super) fn waits_for_release(&self, header: &Header) -> bool {
+        self.ends_untold > 0
+            && self.role == Role::Server
+            && header.flags.contains(Flags::START)
+            && self.exchanges.taken() >= usize::from(self.config.limits.max_inflight())
+    }
+
     /// The exchange is over before its end; the application is told.
     pub(super) fn end_exchange(&mut self, slot: u32, end: End) {
         let id = self.exchanges.id(slot);
         self.drop_parked(slot);
-        self.events.push_back(Event::Ended { id, end });
+        self.tell_end(id, end);
         match self.role {
             Role::Server => self.finish_at_server(slot, false),
             Role::Client => self.abandon(slot),
@@ -608,7 +625,9 @@ impl Connection {
 
     /// The lane's peer has ended its side between frames (OAP-1-11, OAP-1-12).
     pub(super) fn end_of_lane(&mut self, lane: Lane) {
-        self.lanes.get_mut(lane).frame_deadline = Timestamp::MAX;
+        let state = self.lanes.get_mut(lane);
+        state.frame_deadline = Timestamp::MAX;
+        state.peer_ended = true;
         let whole_connection = !self.config.multi_lane;
         if self.role == Role::Client && whole_connection {
             return self.shut(CloseReason::PeerClosed);
@@ -622,20 +641,18 @@ impl Connection {
                 (Role::Client, _) => {
                     let fault = Violation::exchange(Reason::Io, "OAP-1-12", "the lane has ended");
                     let id = self.exchanges.id(slot);
-                    self.events.push_back(Event::Ended {
-                        id,
-                        end: End::Violation(fault),
-                    });
+                    self.tell_end(id, End::Violation(fault));
                     self.forget(slot);
                 }
                 (Role::Server, Phase::Ended) => {}
-                (Role::Server, _) if complete => {}
+                (Role::Server, _) if complete => self.make_ready(slot),
                 (Role::Server, _) => {
                     self.exchanges.get_mut(slot).marks.set(Marks::PEER_FINISHED);
                     let event = Event::Truncated {
                         id: self.exchanges.id(slot),
                     };
                     self.deliver(slot, event);
+                    self.make_ready(slot);
                 }
             }
         }
@@ -654,20 +671,20 @@ impl Connection {
                 (_, Phase::Ended) => {}
                 (Role::Client, Phase::Discarding) => self.forget(slot),
                 (Role::Client, _) => {
-                    self.events.push_back(Event::Ended {
+                    self.tell_end(
                         id,
-                        end: End::Cancelled {
+                        End::Cancelled {
                             code: Code::TIMEOUT,
-                            reason: None,
+                            reason: Some(Reason::Cancelled),
                         },
-                    });
+                    );
                     self.forget(slot);
                 }
                 (Role::Server, _) => self.end_exchange(
                     slot,
                     End::Cancelled {
                         code: Code::TIMEOUT,
-                        reason: None,
+                        reason: Some(Reason::Cancelled),
                     },
                 ),
             }
@@ -769,7 +786,8 @@ fn is_error_body(header: &Header) -> bool {
     header.code.is_error() && header.flags.contains(Flags::RESP | Flags::END)
 }
 
-/// Notes the first frame of the peer's direction and whether it keeps to our window (OAP-6-1).
+/// Notes the first frame of the peer's direction and whether it keeps to our window (OAP-6-1); no
+/// later frame changes that (OAP-6-2).
 #[inline]
 fn begin_peer(marks: &mut Marks, flags: Flags) {
     if !marks.has(Marks::PEER_BEGUN) {

@@ -7,6 +7,10 @@ use super::{Connection, Life, Role};
 use crate::wire::{Codings, Flags, Header, MIN_LEN};
 use crate::{Body, Code, ExchangeId, Fin, Head, Lane, SendError, Timestamp};
 
+/// Largest body of an answer that ends with an error: it fits the smallest frame a peer may ask for
+/// (OAP-9-4).
+const MAX_ERROR_BODY: usize = 4_063;
+
 impl Connection {
     /// Opens an exchange with the beginning of its request, or all of it.
     ///
@@ -106,9 +110,9 @@ impl Connection {
 
     /// How many bytes of the body the START frame takes.
     fn first_chunk(&self, head: &Head, len: usize, fin: Fin) -> usize {
-        let frame = self.config.limits.chunk().min(self.peer.max_frame + 4) as usize;
-        let room = (self.peer.max_payload() - head.capability.len())
-            .min(frame.saturating_sub(crate::wire::HEADER_LEN + head.capability.len()));
+        let room = self
+            .max_chunk
+            .min(self.peer.max_payload() - head.capability.len());
         let whole = len <= room && fin.is_end();
         let credit = self.peer.window as usize;
         let limit = if self.config.windows && !whole {
@@ -119,6 +123,7 @@ impl Connection {
         len.min(limit)
     }
 
+    /// Encodes the START, the one frame that may carry a capability (OAP-1-13).
     fn encode_start(&mut self, slot: u32, head: Head, mut body: Body, fin: Fin, chunk: usize) {
         let exchange = self.exchanges.get_mut(slot);
         let windowed = exchange.marks.has(Marks::WINDOWED);
@@ -165,7 +170,7 @@ impl Connection {
             .out
             .push(&header, head.capability, payload);
         self.lanes.touch(head.lane);
-        self.counters.frames_sent += 1;
+        self.counters.sent(header.frame_len());
         self.make_ready(slot);
     }
 
@@ -180,6 +185,13 @@ impl Connection {
         fin: Fin,
     ) -> Result<(), SendError> {
         self.check_send(slot, direction)?;
+        let error = direction == Flags::RESP && fin.is_end() && code.is_error();
+        if error && (body.is_compressed() || body.len() > MAX_ERROR_BODY) {
+            return Err(SendError::TooLarge {
+                size: body.len(),
+                limit: MAX_ERROR_BODY,
+            });
+        }
         let end = if fin.is_end() {
             Flags::END
         } else {
@@ -285,7 +297,7 @@ impl Connection {
         }
     }
 
-    /// This side's END is encoded.
+    /// This side's END is encoded; a server's closes both halves (OAP-3-3).
     #[inline]
     pub(super) fn sent_end(&mut self, slot: u32) {
         self.exchanges.get_mut(slot).marks.set(Marks::FINISHED);

@@ -17,7 +17,7 @@ pub(super) struct Timetable {
     opened: Timestamp,
     pub(super) first_byte: bool,
     pub(super) last_frame: Timestamp,
-    /// The HELLO sent, while it is not answered.
+    /// The HELLO sent, while it is not answered (OAP-10-6).
     pub(super) hello_sent: Option<Timestamp>,
     /// The PING sent, while it is not answered.
     pub(super) ping: Option<(u64, Timestamp)>,
@@ -147,6 +147,7 @@ impl Connection {
         }
     }
 
+    /// A client that says nothing at all holds no connection (OAP-10-1).
     fn awaits_first_byte(&self) -> bool {
         self.role == Role::Server && !self.times.first_byte
     }
@@ -200,7 +201,8 @@ impl Connection {
         self.late.shrink_to_fit();
     }
 
-    /// Keeps a lane's write timer: it runs while bytes wait, and begins anew with each progress.
+    /// Keeps a lane's write timer: it runs while bytes wait, and begins anew with each progress
+    /// (OAP-10-4).
     #[inline]
     pub(super) fn watch_writes(&mut self, lane: Lane, now: Timestamp) {
         let Some(state) = self.lanes.try_get_mut(lane) else {
@@ -280,6 +282,7 @@ impl Connection {
         self.times.earliest_exchange = earliest;
     }
 
+    /// A request without its answer (OAP-10-7), or a START without its verdict (OAP-10-12).
     fn time_out(&mut self, slot: u32) {
         self.counters.refuse(Reason::Timeout);
         let (code, message) = match self.role {

@@ -9,8 +9,9 @@ use bytes::{Buf, Bytes};
 use super::Connection;
 use super::exchange::{Marks, Phase, Queued};
 use super::lanes::encode_reply;
+use crate::event::End;
 use crate::wire::{Flags, FrameQueue, Header, MIN_LEN};
-use crate::{Code, Event, ExchangeId, Lane};
+use crate::{Code, Event, ExchangeId, Lane, Reason, Timestamp, Violation};
 
 /// Encoded bytes that may wait on one lane; beyond it bodies stay with their exchanges, so that a
 /// slow transport does not pile them up here.
@@ -18,7 +19,7 @@ pub(super) const HIGH_WATER: usize = 256 * 1024;
 
 /// Encoded bytes beyond which replies and ACKs stay queued, too: a peer that makes us answer and
 /// does not read is paused by the bound of what is queued, and costs little until then.
-const REPLY_MARK: usize = 16 * 1024;
+const REPLY_MARK: usize = 1024;
 
 /// Bytes lent to the transport's writer.
 ///
@@ -80,8 +81,8 @@ impl Connection {
         {
             self.obligations -= usize::from(reply.is_obligatory());
             self.peer.told |= reply.is_good_hello();
-            self.counters.frames_sent += 1;
-            encode_reply(&reply, &mut state.out, &self.config);
+            let bytes = encode_reply(&reply, &mut state.out, &self.config);
+            self.counters.sent(bytes);
         }
     }
 
@@ -111,7 +112,7 @@ impl Connection {
                 cap_len: 0,
                 corr_id: exchange.corr,
             };
-            self.counters.frames_sent += 1;
+            self.counters.sent(header.frame_len());
             state.out.push_copied(&header, &body);
         }
     }
@@ -166,22 +167,35 @@ impl Connection {
     pub(super) fn make_ready(&mut self, slot: u32) {
         let id = self.exchanges.id(slot);
         let exchange = self.exchanges.get_mut(slot);
-        if !exchange.marks.has(Marks::READY) && exchange.can_send() {
+        let lane = exchange.lane;
+        if exchange.marks.has(Marks::READY) || exchange.queue.is_empty() {
+            return;
+        }
+        if exchange.can_send() {
             exchange.marks.set(Marks::READY);
-            let lane = exchange.lane;
             self.lanes.push_ready(lane, id);
+        } else if self.lanes.get_mut(lane).peer_ended {
+            self.give_up(slot);
         }
     }
 
-    /// Encodes as much of a body as one frame and the credit allow; what is left comes back.
+    /// An answer waits for credit, and the client that would give it has ended its stream: it can
+    /// never be completed (OAP-1-11).
+    fn give_up(&mut self, slot: u32) {
+        let message = "the client ended its stream and its answer needs more credit";
+        let fault = Violation::exchange(Reason::Io, "OAP-1-11", message);
+        self.counters.refuse(fault.reason);
+        self.end_exchange(slot, End::Violation(fault));
+        self.close_if_finished();
+    }
+
+    /// Encodes as much of a body as one frame and the credit allow; what is left comes back (OAP-3-5).
     pub(super) fn encode_chunk(&mut self, slot: u32, mut queued: Queued) -> Option<Queued> {
         let exchange = self.exchanges.get_mut(slot);
         let whole = queued.flags.contains(Flags::COMP);
         let mut take = queued.bytes.len();
         if !whole && take > self.max_chunk {
             take = self.max_chunk;
-            // What takes several frames is no error body (OAP-9-4).
-            queued.credited = true;
         }
         let windowed = exchange.marks.has(Marks::WINDOWED) && queued.credited;
         if windowed && take > exchange.send.credit() {
@@ -230,7 +244,7 @@ impl Connection {
             .out
             .push(&header, Bytes::new(), payload);
         self.lanes.touch(lane);
-        self.counters.frames_sent += 1;
+        self.counters.sent(header.frame_len());
         if flags.contains(Flags::END) {
             self.sent_end(slot);
         }

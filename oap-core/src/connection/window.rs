@@ -1,11 +1,10 @@
-//! Credit of one direction of one exchange (OAP-6).
+//! Credit of one direction of one exchange (OAP-6); answers and events share it (OAP-7-3).
 
 /// The receiver's side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RecvWindow {
     received: u64,
     consumed: u64,
-    acknowledged: u64,
     /// The absolute limit that the peer knows.
     limit: u64,
 }
@@ -15,7 +14,6 @@ impl RecvWindow {
         Self {
             received: 0,
             consumed: 0,
-            acknowledged: 0,
             limit: window as u64,
         }
     }
@@ -29,13 +27,15 @@ impl RecvWindow {
         self.received = self.received.saturating_add(bytes as u64);
     }
 
-    /// Returns whether half a window is consumed beyond the last acknowledgement (OAP-6-8).
-    pub(crate) fn consume(&mut self, bytes: usize, window: u32) -> bool {
+    /// Returns whether an ACK is due: half of `threshold` is consumed beyond the last one (OAP-6-8).
+    pub(crate) fn consume(&mut self, bytes: usize, window: u32, threshold: u32) -> bool {
         self.consumed = self
             .consumed
             .saturating_add(bytes as u64)
             .min(self.received);
-        (self.consumed - self.acknowledged) * 2 >= u64::from(window)
+        // The last ACK told a limit of what was consumed then, and a window.
+        let next_limit = self.consumed.saturating_add(u64::from(window));
+        next_limit.saturating_sub(self.limit) * 2 >= u64::from(threshold)
     }
 
     /// The first limit turns out higher than was assumed.
@@ -43,9 +43,9 @@ impl RecvWindow {
         self.limit = self.limit.max(u64::from(window));
     }
 
-    /// The numbers of the next ACK: consumed, limit. Both only ever grow.
+    /// The numbers of the next ACK: consumed, limit. Both only ever grow (OAP-6-9). No more than the
+    /// window is granted, so the sum of all is within the budget (OAP-6-10).
     pub(crate) fn acknowledge(&mut self, window: u32) -> (u64, u64) {
-        self.acknowledged = self.consumed;
         self.limit = self
             .limit
             .max(self.consumed.saturating_add(u64::from(window)));
@@ -60,8 +60,6 @@ pub(crate) struct SendWindow {
     consumed: u64,
     /// The greatest limit that the peer has given, the first one included.
     limit: u64,
-    /// The limit of the latest ACK.
-    acknowledged: u64,
 }
 
 impl SendWindow {
@@ -70,7 +68,6 @@ impl SendWindow {
             sent: 0,
             consumed: 0,
             limit: window as u64,
-            acknowledged: 0,
         }
     }
 
@@ -84,6 +81,11 @@ impl SendWindow {
         }
     }
 
+    /// The greatest limit that the peer has given.
+    pub(crate) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
     pub(crate) fn send(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
@@ -94,14 +96,15 @@ impl SendWindow {
     }
 
     /// Takes an ACK; false if it acknowledges what was never sent, or if one of its numbers is below
-    /// that of an earlier ACK (OAP-6-14).
+    /// that of an earlier ACK (OAP-6-14). The limit may be below the first one, which then stands,
+    /// until `acked` tells that an ACK has passed that.
     #[must_use]
-    pub(crate) fn acknowledge(&mut self, consumed: u64, limit: u64) -> bool {
-        if consumed > self.sent || consumed < self.consumed || limit < self.acknowledged {
+    pub(crate) fn acknowledge(&mut self, consumed: u64, limit: u64, acked: bool) -> bool {
+        let back = acked && limit < self.limit || consumed < self.consumed;
+        if back || consumed > self.sent {
             return false;
         }
         self.consumed = consumed;
-        self.acknowledged = limit;
         self.limit = self.limit.max(limit);
         true
     }
@@ -116,7 +119,7 @@ mod tests {
         let mut window = SendWindow::new(100);
         window.send(60);
         assert_eq!(window.credit(), 40);
-        assert!(window.acknowledge(60, 160));
+        assert!(window.acknowledge(60, 160, false));
         assert_eq!(window.credit(), 100);
     }
 
@@ -124,12 +127,21 @@ mod tests {
     fn an_ack_of_bytes_never_sent_or_one_that_goes_back_is_refused_and_changes_nothing() {
         let mut window = SendWindow::new(100);
         window.send(60);
-        assert!(window.acknowledge(50, 150));
+        assert!(window.acknowledge(50, 150, false));
         for (consumed, limit) in [(61, 200), (49, 200), (55, 149)] {
-            assert!(!window.acknowledge(consumed, limit));
+            assert!(!window.acknowledge(consumed, limit, true));
         }
         assert_eq!(window.credit(), 90);
-        assert!(window.acknowledge(50, 150));
+        assert!(window.acknowledge(50, 150, true));
+    }
+
+    #[test]
+    fn a_limit_below_the_first_one_lowers_nothing() {
+        let mut window = SendWindow::new(100);
+        window.send(60);
+        assert!(window.acknowledge(10, 40, false));
+        assert_eq!(window.credit(), 40);
+        assert!(!window.acknowledge(9, 100, false));
     }
 
     #[test]
@@ -138,10 +150,10 @@ mod tests {
         assert!(window.admits(100) && !window.admits(101));
         window.receive(100);
         assert!(!window.admits(1));
-        assert!(!window.consume(49, 100));
-        assert!(window.consume(1, 100));
+        assert!(!window.consume(49, 100, 100));
+        assert!(window.consume(1, 100, 100));
         assert_eq!(window.acknowledge(100), (50, 150));
-        assert!(!window.consume(49, 100));
+        assert!(!window.consume(49, 100, 100));
         assert!(window.admits(50) && !window.admits(51));
     }
 }

@@ -168,7 +168,8 @@ impl<T: Transport, C: Clock> Task<T, C> {
                 let Some(verdict) = service.verdict(start) else {
                     // Verdicts are asked for, and nobody gives them.
                     let now = self.clock.now();
-                    self.shared.command(|inner| inner.authorize(key, now, Verdict::Deny));
+                    self.shared
+                        .command(|inner| inner.authorize(key, now, Verdict::Deny));
                     return None;
                 };
                 let shared = self.shared.clone();

@@ -271,7 +271,7 @@ fn config(choices: &mut Choices<'_>) -> Config {
         .max_frame(max_frame)
         .max_inflight(max_inflight)
         .ack_window(choices.pick(&[4_096, 131_072, most]).min(most).max(4_096))
-        .chunk(choices.pick(&[65_536, 4_096, 1_048_580]))
+        .chunk(choices.pick(&[65_536, 4_096, 1_048_543]))
         .send_buffer(choices.pick(&[262_144, 1, 5_000]))
         .build()
         .unwrap_or_default();

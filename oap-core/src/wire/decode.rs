@@ -38,7 +38,7 @@ impl Frame {
     }
 }
 
-/// An incremental decoder of one byte stream.
+/// An incremental decoder of one byte stream, however that is divided into reads (OAP-1-2).
 ///
 /// It owns no buffer: whole frames are split off the front of the caller's, what is incomplete
 /// stays there. A header is parsed once, however slowly the rest of its frame arrives.

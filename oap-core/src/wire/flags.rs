@@ -72,7 +72,7 @@ impl Flags {
         self.0 & Self::RESERVED != 0
     }
 
-    /// The bits REQ, RESP and EVENT alone.
+    /// The bits REQ, RESP and EVENT alone. All frames but HELLO requests have exactly one (OAP-2-2).
     pub const fn directions(self) -> Self {
         Self(self.0 & Self::DIRECTIONS)
     }

@@ -1,4 +1,4 @@
-//! The fixed 37 bytes in front of every frame (OAP-1).
+//! The fixed 37 bytes in front of every frame (OAP-1-1).
 
 use super::{Flags, FrameFault};
 use crate::Code;
@@ -68,7 +68,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Makes those framing checks that an incomplete header already allows (OAP-1).
+    /// Makes those framing checks that an incomplete header already allows (OAP-1-7).
     ///
     /// Returns how many bytes the next check needs.
     ///

@@ -3,6 +3,7 @@
     unsafe_code,
     reason = "a global allocator is an unsafe trait; it passes every call on to the system's"
 )]
+#![allow(dead_code, reason = "not every test looks at the peak")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -52,11 +53,11 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Bytes that this thread holds now.
-pub fn live() -> usize {
+pub(crate) fn live() -> usize {
     LIVE.get()
 }
 
 /// The most that this thread has held since the last call; at first, since its start.
-pub fn take_peak() -> usize {
+pub(crate) fn take_peak() -> usize {
     PEAK.replace(LIVE.get())
 }
