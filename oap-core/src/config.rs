@@ -122,6 +122,13 @@ pub struct Config {
     pub retry_after_ms: u32,
 }
 
+/// What this build can inflate.
+const SUPPORTED: Codings = if cfg!(feature = "comp") {
+    Codings::ZLIB
+} else {
+    Codings::NONE
+};
+
 impl Config {
     /// The HELLO that this side sends.
     pub(crate) fn hello(&self) -> Hello {
@@ -131,7 +138,7 @@ impl Config {
             ack_window: self.windows.then(|| self.limits.ack_window()),
             idle_timeout_ms: u64::try_from(self.timers.idle.as_millis()).ok(),
             features: self.features,
-            codings: self.codings,
+            codings: self.codings.intersection(SUPPORTED),
             agent: Some(self.agent.clone()),
             pq: self.pq.clone(),
         }
@@ -144,10 +151,6 @@ impl Default for Config {
         features.insert(Features::CANCEL);
         features.insert(Features::PING);
         features.insert(Features::GOAWAY);
-        let mut codings = Codings::default();
-        if cfg!(feature = "comp") {
-            codings.insert(Codings::ZLIB);
-        }
         Self {
             limits: Limits::default(),
             timers: Timers::default(),
@@ -155,7 +158,7 @@ impl Default for Config {
             agent: concat!("oap-core/", env!("CARGO_PKG_VERSION")).into(),
             transports: alloc::vec!["tls".into()],
             pq: None,
-            codings,
+            codings: SUPPORTED,
             features,
             windows: true,
             authorize: false,

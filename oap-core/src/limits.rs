@@ -144,8 +144,23 @@ impl LimitsBuilder {
                 });
             }
         }
-        let (window, inflight) = (limits.ack_window, limits.max_inflight);
-        let budget = limits.buffer_bytes();
+        limits.check_windows()?;
+        Ok(limits)
+    }
+
+    /// The limits without the rule that all windows together fit the buffer: for measurements with
+    /// more exchanges than a host would allow.
+    #[cfg(feature = "testing")]
+    pub const fn build_unreserved(self) -> Limits {
+        self.0
+    }
+}
+
+impl Limits {
+    /// All windows together fit the buffer, so that windowed data always has room (OAP-6-18).
+    fn check_windows(&self) -> Result<(), LimitError> {
+        let (window, inflight) = (self.ack_window, self.max_inflight);
+        let budget = self.buffer_bytes();
         if u64::from(window) * u64::from(inflight) > budget as u64 {
             return Err(LimitError::Windows {
                 window,
@@ -153,7 +168,7 @@ impl LimitsBuilder {
                 budget,
             });
         }
-        Ok(limits)
+        Ok(())
     }
 }
 

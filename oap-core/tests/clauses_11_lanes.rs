@@ -225,7 +225,7 @@ fn a_reset_lane_cancels_its_exchanges() {
     // An obligation that will never leave must not count for ever.
     let pings: Vec<Raw> = (1..=64).map(ping).collect();
     server.feed_bytes(SECOND, &bytes_of(&pings));
-    server.conn.handle_reset(SECOND);
+    server.conn.handle_reset(SECOND, server.now);
     server.check();
     match server.one_event() {
         Event::Ended {
@@ -259,7 +259,7 @@ fn a_reset_lane_cancels_its_exchanges() {
         .conn
         .request(client.now, head, b"x".as_slice().into(), Fin::End)
         .expect("a request");
-    client.conn.handle_reset(SECOND);
+    client.conn.handle_reset(SECOND, client.now);
     client.check();
     assert!(matches!(
         client.one_event(),

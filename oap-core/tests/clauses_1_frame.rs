@@ -13,6 +13,9 @@ fn endpoint(role: Role) -> Endpoint {
     }
 }
 
+/// What is wrong, the bytes, after how many of them it is seen, and the fault.
+type Framing = (&'static str, Vec<u8>, usize, u16, Reason, &'static str);
+
 /// What a server says to a script, and what its application sees.
 fn transcript(pieces: &[&[u8]]) -> (Vec<String>, Vec<Frame>, u64) {
     let mut server = Endpoint::server();
@@ -120,7 +123,7 @@ fn how_bytes_are_divided_into_reads_changes_nothing() {
 // OAP-1-3 OAP-1-4 OAP-1-5 OAP-1-6 OAP-1-7 OAP-1-9
 #[test]
 fn what_is_no_frame_ends_the_connection_of_either_role() {
-    let mut faults: Vec<(&str, Vec<u8>, usize, u16, Reason, &str)> = Vec::new();
+    let mut faults: Vec<Framing> = Vec::new();
     let whole = request(1, b"0123456789").cap(b"capability").bytes();
     let changed = |changes: &[(usize, u8)]| {
         let mut bytes = whole.clone();

@@ -33,15 +33,28 @@ fn one_says_hello_without_flags_and_needs_six_fields() {
     assert!(body["max_inflight"].as_u64().is_some_and(|n| n > 0));
     let flags = body["supported_flags"].as_array().expect("a list");
     assert!(flags.iter().any(|flag| flag == "REQ") && flags.iter().any(|flag| flag == "END"));
-    assert!(body["oap_versions"].as_array().is_some_and(|list| list.contains(&1.into())));
-    assert!(body["transports"].as_array().is_some_and(|list| !list.is_empty()));
+    assert!(
+        body["oap_versions"]
+            .as_array()
+            .is_some_and(|list| list.contains(&1.into()))
+    );
+    assert!(
+        body["transports"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+    );
 }
 
 // OAP-5-2 OAP-3-3
 #[test]
 fn one_pipelines_hello_and_request_and_reads_in_order() {
     let mut server = Endpoint::server();
-    let both = [bare_hello(), request(1, b"ping").bytes(), request(2, b"pong").bytes()].concat();
+    let both = [
+        bare_hello(),
+        request(1, b"ping").bytes(),
+        request(2, b"pong").bytes(),
+    ]
+    .concat();
     server.feed_bytes(Lane::FIRST, &both);
     server.serve();
     let mut stream = server.bytes_on(Lane::FIRST, usize::MAX);
@@ -78,7 +91,11 @@ fn one_reads_exactly_one_frame_for_an_answer() {
         let mut stream = server.bytes_on(Lane::FIRST, usize::MAX);
         let only = read_one(&mut stream);
         assert!(stream.is_empty(), "neither an ACK nor a second chunk");
-        assert_eq!(only[5..9], [0x12, 0, 200, 0], "RESP|END, code 200, no ACK_REQ");
+        assert_eq!(
+            only[5..9],
+            [0x12, 0, 200, 0],
+            "RESP|END, code 200, no ACK_REQ"
+        );
         assert_eq!(only[37..], pattern(len));
     }
 }
@@ -95,7 +112,11 @@ fn one_sends_no_hello_at_all() {
     let id = server.open(&frame(REQ | START, 2));
     server.advance(std::time::Duration::from_secs(45));
     server.assert_silent();
-    server.conn.exchange(id).expect("open").cancel(Code::TIMEOUT, Reason::Timeout);
+    server
+        .conn
+        .exchange(id)
+        .expect("open")
+        .cancel(Code::TIMEOUT, Reason::Timeout);
     assert_error(&server.one_frame(), 408, Reason::Timeout, 2, APP, 0);
     server.conn.drain();
     assert!(server.frames().is_empty());
@@ -139,16 +160,30 @@ fn a_server_answers_hello_with_200_and_lists_no_features() {
     let given_up = client.ask(b"two");
     let streaming = client.stream(b"three");
     assert_eq!(client.conn.ping(client.now), Err(SendError::Unsupported));
-    client.conn.exchange(given_up).expect("open").cancel(Code::TIMEOUT, Reason::Cancelled);
+    client
+        .conn
+        .exchange(given_up)
+        .expect("open")
+        .cancel(Code::TIMEOUT, Reason::Cancelled);
     client.send(streaming, 0, b"more", Fin::End);
-    assert_eq!(client.one_frame().payload, b"more", "its data, and no CANCEL");
+    assert_eq!(
+        client.one_frame().payload,
+        b"more",
+        "its data, and no CANCEL"
+    );
     client.feed(&answer(1, b"one").with(START));
     assert!(matches!(client.one_event(), Event::Data { id, .. } if id == answered));
     client.advance(std::time::Duration::from_secs(35));
-    assert!(client.events().is_empty(), "a streaming exchange has no request timer");
+    assert!(
+        client.events().is_empty(),
+        "a streaming exchange has no request timer"
+    );
     client.conn.drain();
     client.conn.close();
-    assert!(client.frames().is_empty(), "neither PING nor CANCEL nor GOAWAY");
+    assert!(
+        client.frames().is_empty(),
+        "neither PING nor CANCEL nor GOAWAY"
+    );
 }
 
 // OAP-5-9 OAP-4-5
@@ -175,7 +210,12 @@ fn a_server_grants_less_than_the_default_window_later() {
     let mut client = Endpoint::client();
     client
         .conn
-        .request(client.now, Head::new(APP), pattern(200_000).into(), Fin::End)
+        .request(
+            client.now,
+            Head::new(APP),
+            pattern(200_000).into(),
+            Fin::End,
+        )
         .expect("a request");
     let mut got = joined(&client.frames());
     assert_eq!(got.len(), 131_072);

@@ -1032,7 +1032,7 @@ const TIMERS: &[Case] = &[
             .request(client.now, head, b"x".as_slice().into(), Fin::End)
             .expect("a request");
         for mut endpoint in [server, client] {
-            endpoint.conn.handle_reset(Lane(1));
+            endpoint.conn.handle_reset(Lane(1), endpoint.now);
             match endpoint.one_event() {
                 Event::Ended {
                     end: End::Cancelled { reason, .. },

@@ -10,8 +10,10 @@ pub use oap_core::driver::{
     Authorizer, CallError, ConnectError, DrainReport, Exchange, Handler, HandshakeError, Incoming,
     Message, MessageKind, Request, Response, Server, ServerOptions, ServerStats, Service, Session,
 };
+pub use oap_core::wire::{Codings, ErrorBody, Features, Hello};
 pub use oap_core::{
-    Body, CloseReason, Code, Config, Fin, Head, Limits, Payload, Reason, Start, Verdict,
+    Body, CloseReason, Code, Config, Counters, End, Fin, Head, Limits, Payload, Reason, SendError,
+    Start, Timers, Verdict,
 };
 
 pub use io::{ConnectionInfo, StreamTransport, TlsInfo};

@@ -28,7 +28,7 @@ pub use client::{TlsClientConfig, TlsClientConfigBuilder};
 pub use error::TlsError;
 pub use server::{TlsServerConfig, TlsServerConfigBuilder};
 
-/// The application protocol that OAP/1 negotiates.
+/// The application protocol that OAP/1 negotiates (OAP-11-2).
 const ALPN: &[u8] = b"oap/1";
 
 /// Time for a handshake unless set otherwise.
@@ -49,7 +49,8 @@ pub enum AlpnPolicy {
     Optional,
 }
 
-/// Whether the key exchange resists an attacker who records now and has a quantum computer later.
+/// Whether the key exchange resists an attacker who records now and has a quantum computer later
+/// (OAP-11-4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PqMode {
     /// Classical groups only.

@@ -36,6 +36,7 @@ async fn negotiates_tls13_hybrid_and_oap() {
     }
 }
 
+// OAP-11-1
 #[tokio::test]
 async fn a_tls12_client_is_refused() {
     let pki = Pki::new();
@@ -51,6 +52,7 @@ async fn a_tls12_client_is_refused() {
     assert!(matches!(error, HandshakeError::Refused { .. }), "{error}");
 }
 
+// OAP-11-2
 #[tokio::test]
 async fn a_wrong_protocol_is_refused_under_either_policy() {
     for policy in [AlpnPolicy::Required, AlpnPolicy::Optional] {
@@ -67,6 +69,7 @@ async fn a_wrong_protocol_is_refused_under_either_policy() {
     }
 }
 
+// OAP-11-2
 #[tokio::test]
 async fn no_protocol_is_refused_when_required() {
     let pki = Pki::new();
@@ -86,6 +89,7 @@ async fn no_protocol_passes_when_optional() {
     client.unwrap();
 }
 
+// OAP-11-4
 #[tokio::test]
 async fn a_classical_client_is_refused_when_pq_is_required() {
     let pki = Pki::new();
@@ -175,6 +179,7 @@ async fn a_stalled_handshake_times_out() {
 
 // ---- over real sockets
 
+// OAP-11-3
 #[tokio::test]
 async fn the_second_connection_is_resumed_until_the_configuration_is_replaced() {
     let pki = Pki::new();

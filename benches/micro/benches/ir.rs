@@ -5,7 +5,7 @@
 use iai_callgrind::{
     Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
-use oap_micro::codec::{BytesClone, Copy, Decode, Encode, HeaderParse};
+use oap_micro::codec::{BytesClone, Copy, Decode, Encode, HeaderParse, Queue};
 use oap_micro::connection::{Bytewise, SendChunk, ServerExchange, WindowedFrame};
 use oap_micro::payload::{HelloParse, InflateMib};
 use oap_micro::{Op, run};
@@ -41,13 +41,15 @@ benches! {
     oap_frame_decode_16k_1500: Decode<K16, 1_500>;
     copy_16k_1500: Copy<K16, 1_500>;
     bytes_clone: BytesClone;
-    oap_frame_encode_64: Encode<64, 1>;
-    oap_frame_encode_4k: Encode<4_096, 1>;
-    oap_frame_encode_16k: Encode<K16, 1>;
-    oap_encode_16_coalesced: Encode<64, 16>;
+    oap_frame_encode_64: Encode<64>;
+    oap_frame_encode_4k: Encode<4_096>;
+    oap_frame_encode_16k: Encode<K16>;
+    oap_frame_queue_64: Queue<64, 1>;
+    oap_frame_queue_16k: Queue<K16, 1>;
+    oap_encode_16_coalesced: Queue<64, 16>;
     oap_server_exchange_64: ServerExchange<0>;
     oap_server_exchange_64_open_1: ServerExchange<1>;
-    oap_server_exchange_64_open_2000: ServerExchange<2_000>;
+    oap_server_exchange_64_open_60000: ServerExchange<60_000>;
     oap_bytewise_1mib: Bytewise;
     write_coalesce_64k_chunks: SendChunk;
     oap_window_frame_4k: WindowedFrame;

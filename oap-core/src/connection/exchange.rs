@@ -187,7 +187,7 @@ impl Exchanges {
 
     /// Takes a slot for `corr`, which must not be open. The caller fills in everything but the id,
     /// the generation and what a free slot never holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&mut self, corr: u64) -> (ExchangeId, &mut Exchange) {
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -219,7 +219,7 @@ impl Exchanges {
     }
 
     /// Forgets the exchange's `corr_id`; the slot stays taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn detach(&mut self, slot: u32) {
         let slots = &self.slots;
         let corr = slots[slot as usize].corr;
@@ -228,7 +228,7 @@ impl Exchanges {
     }
 
     /// Frees a slot; handles to it go stale.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn free(&mut self, slot: u32) {
         let exchange = &mut self.slots[slot as usize];
         if exchange.queue.capacity() > 0 || exchange.parked.is_some() {

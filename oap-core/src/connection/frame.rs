@@ -42,7 +42,7 @@ impl<'a> RawFrame<'a> {
     }
 
     /// The payload, to keep: a small one as a copy, a larger one as a share of the buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_payload(&mut self) -> Bytes {
         let payload = self.payload();
         if payload.is_empty() {

@@ -111,8 +111,15 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// As [`Exchange::send`], but never for want of room.
+    ///
+    /// A code below 400 is sent as 500.
     pub fn fail(self, code: Code, reason: Reason, message: &str) -> Result<(), SendError> {
         let Self { connection, slot } = self;
+        let code = if code.is_error() {
+            code
+        } else {
+            Code::INTERNAL
+        };
         if connection.role != Role::Server {
             return Err(SendError::Role);
         }

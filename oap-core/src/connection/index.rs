@@ -5,14 +5,15 @@
 
 use alloc::vec::Vec;
 
-/// An unused place.
-const EMPTY: u32 = u32::MAX;
+/// An unused place; there are at most 65,535 slots, so their numbers end below it.
+const EMPTY: u16 = u16::MAX;
 const FIRST_CAPACITY: usize = 4;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    /// A power of two of places, at most half of them taken; or none at all.
-    places: Vec<u32>,
+    /// A power of two of places, at most a third of them taken, so that a search seldom meets
+    /// another id; or none at all.
+    places: Vec<u16>,
     taken: usize,
     key: u64,
 }
@@ -27,15 +28,16 @@ impl Index {
     }
 
     /// The slot of `corr`; `corr_of` tells the id of a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, corr: u64, corr_of: impl Fn(u32) -> u64) -> Option<u32> {
         let mask = self.places.len().wrapping_sub(1);
         let mut at = self.position(corr);
         loop {
-            let slot = *self.places.get(at & mask)?;
-            if slot == EMPTY {
+            let place = *self.places.get(at & mask)?;
+            if place == EMPTY {
                 return None;
             }
+            let slot = u32::from(place);
             if corr_of(slot) == corr {
                 return Some(slot);
             }
@@ -44,9 +46,9 @@ impl Index {
     }
 
     /// Adds an id that is not there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, corr: u64, slot: u32, corr_of: impl Fn(u32) -> u64) {
-        if self.taken * 2 >= self.places.len() {
+        if self.taken * 3 >= self.places.len() {
             self.grow(&corr_of);
         }
         self.taken += 1;
@@ -55,13 +57,13 @@ impl Index {
 
     /// Removes an id, if it stands there with this slot. What was pushed behind it moves up, so that
     /// no searches pass over gaps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, corr: u64, slot: u32, corr_of: impl Fn(u32) -> u64) {
         let mask = self.places.len().wrapping_sub(1);
         let mut gap = self.position(corr) & mask;
         loop {
             match self.places.get(gap) {
-                Some(&found) if found == slot => break,
+                Some(&found) if u32::from(found) == slot => break,
                 Some(&found) if found != EMPTY => gap = (gap + 1) & mask,
                 _ => return,
             }
@@ -74,7 +76,7 @@ impl Index {
             if next == EMPTY {
                 break;
             }
-            let home = self.position(corr_of(next)) & mask;
+            let home = self.position(corr_of(u32::from(next))) & mask;
             // It may move if its home does not lie between the gap and where it stands.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(gap) & mask) {
                 self.places[gap] = next;
@@ -95,7 +97,11 @@ impl Index {
     fn grow(&mut self, corr_of: &impl Fn(u32) -> u64) {
         let capacity = (self.places.len() * 2).max(FIRST_CAPACITY);
         let old = core::mem::replace(&mut self.places, alloc::vec![EMPTY; capacity]);
-        for slot in old.into_iter().filter(|&slot| slot != EMPTY) {
+        for slot in old
+            .into_iter()
+            .filter(|&place| place != EMPTY)
+            .map(u32::from)
+        {
             self.place(corr_of(slot), slot);
         }
     }
@@ -107,7 +113,8 @@ impl Index {
         while self.places[at] != EMPTY {
             at = (at + 1) & mask;
         }
-        self.places[at] = slot;
+        debug_assert!(slot < u32::from(EMPTY));
+        self.places[at] = slot as u16;
     }
 
     /// Where the search for an id begins: a folded multiplication, spread over all bits.

@@ -329,9 +329,9 @@ impl Connection {
 
     /// The lane was reset in either direction: every exchange on it counts as cancelled, and its
     /// number may be used for a new lane (OAP-11-9).
-    pub fn handle_reset(&mut self, lane: Lane) {
+    pub fn handle_reset(&mut self, lane: Lane, now: Timestamp) {
         if !self.is_closed() && self.lanes.exists(lane) {
-            self.cut_lane(lane);
+            self.cut_lane(lane, now);
             self.obligations -= self.lanes.close(lane, self.config.limits.max_frame());
         }
     }
@@ -381,7 +381,8 @@ impl Connection {
         self.finish(CloseReason::Local);
     }
 
-    /// Sends a PING and returns its nonce; [`Event::Pong`] follows.
+    /// Sends a PING and returns its nonce; [`Event::Pong`] follows. While one is not answered, its
+    /// nonce is returned and no other is sent.
     ///
     /// # Errors
     /// [`SendError::Unsupported`] if the peer did not list `ping`, [`SendError::Closed`].
@@ -392,7 +393,10 @@ impl Connection {
         if !self.peer.features.contains(Features::PING) {
             return Err(SendError::Unsupported);
         }
-        Ok(self.send_ping(now))
+        match self.times.ping {
+            Some((nonce, _)) => Ok(nonce),
+            None => Ok(self.send_ping(now)),
+        }
     }
 }
 

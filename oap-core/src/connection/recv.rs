@@ -17,6 +17,11 @@ use crate::{
     Violation,
 };
 
+/// What the reset of a lane means to an exchange on it (OAP-11-9).
+const RESET: End = End::Cancelled {
+    code: Code::TIMEOUT,
+    reason: Some(Reason::Cancelled),
+};
 const BEYOND_WINDOW: Violation = Violation::exchange(
     Reason::CreditViolation,
     "OAP-6-13",
@@ -663,7 +668,7 @@ impl Connection {
     }
 
     /// The lane was cut off: as if every exchange on it had been cancelled (OAP-11-9).
-    pub(super) fn cut_lane(&mut self, lane: Lane) {
+    pub(super) fn cut_lane(&mut self, lane: Lane, now: Timestamp) {
         let slots: Vec<u32> = self.slots_on(lane).collect();
         for slot in slots {
             let id = self.exchanges.id(slot);
@@ -671,22 +676,13 @@ impl Connection {
                 (_, Phase::Ended) => {}
                 (Role::Client, Phase::Discarding) => self.forget(slot),
                 (Role::Client, _) => {
-                    self.tell_end(
-                        id,
-                        End::Cancelled {
-                            code: Code::TIMEOUT,
-                            reason: Some(Reason::Cancelled),
-                        },
-                    );
+                    self.tell_end(id, RESET);
                     self.forget(slot);
                 }
-                (Role::Server, _) => self.end_exchange(
-                    slot,
-                    End::Cancelled {
-                        code: Code::TIMEOUT,
-                        reason: Some(Reason::Cancelled),
-                    },
-                ),
+                (Role::Server, _) => {
+                    self.end_exchange(slot, RESET);
+                    self.charge_fault(lane, now);
+                }
             }
         }
     }

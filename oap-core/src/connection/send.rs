@@ -300,10 +300,17 @@ impl Connection {
     /// This side's END is encoded; a server's closes both halves (OAP-3-3).
     #[inline]
     pub(super) fn sent_end(&mut self, slot: u32) {
-        self.exchanges.get_mut(slot).marks.set(Marks::FINISHED);
-        if self.role == Role::Server {
-            let released = self.exchanges.get(slot).marks.has(Marks::RELEASED);
-            self.finish_at_server(slot, released || !self.config.explicit_release);
+        let exchange = self.exchanges.get_mut(slot);
+        exchange.marks.set(Marks::FINISHED);
+        if self.role == Role::Client {
+            return;
+        }
+        let done = !self.config.explicit_release || exchange.marks.has(Marks::RELEASED);
+        if done && exchange.marks.has(Marks::PEER_FINISHED) && self.life == Life::Open && !self.eof
+        {
+            self.forget(slot);
+        } else {
+            self.finish_at_server(slot, done);
         }
     }
 

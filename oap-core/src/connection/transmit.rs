@@ -11,7 +11,7 @@ use super::exchange::{Marks, Phase, Queued};
 use super::lanes::encode_reply;
 use crate::event::End;
 use crate::wire::{Flags, FrameQueue, Header, MIN_LEN};
-use crate::{Code, Event, ExchangeId, Lane, Reason, Timestamp, Violation};
+use crate::{Code, Event, ExchangeId, Lane, Reason, Violation};
 
 /// Encoded bytes that may wait on one lane; beyond it bodies stay with their exchanges, so that a
 /// slow transport does not pile them up here.

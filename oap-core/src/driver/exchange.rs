@@ -4,10 +4,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use super::CallError;
 use super::shared::{Key, Shared};
+use super::{CallError, Response};
 use crate::{Body, Code, Fin, Payload, Reason, SendError};
 
 /// Something that came on an exchange.
@@ -91,6 +91,35 @@ impl Exchange {
     /// As [`Exchange::recv`], for hand-written futures.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, CallError>> {
         self.core.poll_message(cx)
+    }
+
+    /// The rest of the answer in one piece, inflated, at most `limit` bytes; events are passed over.
+    ///
+    /// # Errors
+    /// A [`CallError`]. An answer of 400 and up is an answer: see [`Response::error`].
+    pub async fn response(mut self, limit: usize) -> Result<Response, CallError> {
+        let mut whole = BytesMut::new();
+        let mut code = None;
+        while let Some(message) = self.recv().await? {
+            if message.kind == MessageKind::Event {
+                continue;
+            }
+            let last = message.fin.is_end();
+            // The body of a failure stands for itself (OAP-9-2).
+            if last && message.code.is_error() {
+                return Ok(Response::new(message.code, self.inflate(&message.payload)?));
+            }
+            let code = *code.get_or_insert(message.code);
+            let plain = self.inflate(&message.payload)?;
+            if whole.len() + plain.len() > limit {
+                return Err(CallError::TooLarge { limit });
+            }
+            if last && whole.is_empty() {
+                return Ok(Response::new(code, plain));
+            }
+            whole.extend_from_slice(&plain);
+        }
+        Ok(Response::new(code.unwrap_or(Code::OK), whole.freeze()))
     }
 
     /// A payload's plain bytes, inflated if need be.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::shared::{HelloState, Shared};
 use super::task::Task;
-use super::{CallError, ConnectError, Exchange, MessageKind, Response, Runtime, Transport};
+use super::{CallError, ConnectError, Exchange, Response, Runtime, Transport};
 use crate::config::Consume;
 use crate::wire::Hello;
-use crate::{Body, CloseReason, Code, Config, Connection, Counters, Fin, Head, SendError};
+use crate::{Body, CloseReason, Config, Connection, Counters, Fin, Head, SendError};
 
 /// Largest answer that [`Session::request`] collects, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
@@ -81,42 +81,17 @@ impl Session {
     /// # Errors
     /// A [`CallError`]. An answer of 400 and up is an answer: see [`Response::error`].
     pub async fn request(&self, head: Head, body: impl Into<Body>) -> Result<Response, CallError> {
-        let mut exchange = self.open(head, body, Fin::End).await?;
-        let mut whole = BytesMut::new();
-        let mut code = None;
-        loop {
-            let Some(message) = exchange.recv().await? else {
-                return Ok(Response::new(code.unwrap_or(Code::OK), whole.freeze()));
-            };
-            if message.kind == MessageKind::Event {
-                continue;
-            }
-            let last = message.fin.is_end();
-            // The first frame tells the status, unless the end reports a failure (OAP-9-2).
-            if code.is_none() || (last && message.code.is_error()) {
-                code = Some(message.code);
-            }
-            if last && message.code.is_error() {
-                return Ok(Response::new(
-                    message.code,
-                    message.payload.into_wire_bytes(),
-                ));
-            }
-            let plain = exchange.inflate(&message.payload)?;
-            if whole.len() + plain.len() > RESPONSE_LIMIT {
-                return Err(CallError::TooLarge {
-                    limit: RESPONSE_LIMIT,
-                });
-            }
-            if last && whole.is_empty() {
-                return Ok(Response::new(code.unwrap_or(Code::OK), plain));
-            }
-            whole.extend_from_slice(&plain);
-        }
+        self.open(head, body, Fin::End)
+            .await?
+            .response(RESPONSE_LIMIT)
+            .await
     }
 
     /// Opens an exchange with the beginning of its request, or all of it. It waits while as many
     /// are open as both sides allow.
+    ///
+    /// A request that is whole (`Fin::End`) must be answered within the configured time, 10 s; a
+    /// [`Head::with_timeout`] of its own suits a long download.
     ///
     /// # Errors
     /// A [`CallError`]: nothing was sent.
@@ -218,6 +193,19 @@ impl Session {
     /// Whether the server takes no new exchanges on this connection.
     pub fn is_going_away(&self) -> bool {
         self.shared().lock().connection.is_going_away()
+    }
+
+    /// Waits until the server takes no new exchanges on this connection, or it has ended.
+    pub async fn going_away(&self) {
+        poll_fn(|cx| {
+            let mut inner = self.shared().lock();
+            if inner.connection.is_going_away() || inner.closed.is_some() {
+                return Poll::Ready(());
+            }
+            inner.watch(cx.waker());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Opens no new exchanges, lets the open ones finish, then closes.

@@ -102,7 +102,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::decode`].
-    #[inline]
+    #[inline(always)]
     pub fn poll_header(&mut self, buf: &[u8]) -> Result<Option<Header>, FrameFault> {
         if buf.len() < self.need {
             Ok(None)

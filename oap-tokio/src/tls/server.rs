@@ -159,6 +159,7 @@ impl TlsServerConfigBuilder {
 
         let provider = self.rules.pq.provider();
         let builder = ServerConfig::builder_with_provider(provider.clone())
+            // Neither 1.2 nor early data, which rustls leaves off unless a size is set (OAP-11-1).
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::config)?;
         let builder = if self.client_ca.is_empty() {
@@ -175,6 +176,7 @@ impl TlsServerConfigBuilder {
         };
         let mut config = builder.with_cert_resolver(resolver(identity));
         config.alpn_protocols = vec![ALPN.to_vec()];
+        // Keys of its own, which rotate by themselves: never shared between listeners (OAP-11-3).
         config.ticketer = Ticketer::new().map_err(TlsError::config)?;
         // Tickets hold the sessions.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -1,0 +1,93 @@
+//! The connections of one thread.
+
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt};
+use oap_tokio::{
+    Config, ConnectError, ConnectionInfo, Session, TcpOptions, TlsConnector, TokioRuntime,
+};
+
+use super::Plan;
+use super::recorder::{Recorder, Times};
+use crate::{Failure, Negotiated};
+
+/// Connections that one thread establishes at once.
+const AT_ONCE: usize = 8;
+
+/// One connection and its number.
+pub(super) struct Line {
+    pub(super) session: Session,
+    pub(super) number: u32,
+}
+
+/// What is known once all connections of a thread are up.
+pub(super) struct Established {
+    pub(super) negotiated: Negotiated,
+    /// From the beginning of the connect to the answer to HELLO.
+    pub(super) times: Times,
+}
+
+/// Establishes every connection whose number falls to this thread.
+pub(super) async fn establish(
+    plan: &Plan,
+    thread: usize,
+) -> Result<(Vec<Line>, Established), Failure> {
+    let runtime = TokioRuntime::current();
+    let options = &plan.options;
+    let connector = options
+        .tls
+        .clone()
+        .map(|tls| TlsConnector::new(tls, TcpOptions::default()));
+    let numbers = (0..options.conns).skip(thread).step_by(options.threads);
+    let mut opening = stream::iter(numbers)
+        .map(|number| {
+            let (runtime, connector) = (&runtime, connector.as_ref());
+            async move {
+                let began = Instant::now();
+                let made = open(plan, runtime, connector).await;
+                made.map(|(session, info)| (number, session, info, began.elapsed()))
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut lines = Vec::new();
+    let mut established = Established {
+        negotiated: Negotiated::default(),
+        times: Recorder::spread(),
+    };
+    while let Some(made) = opening.next().await {
+        let (number, session, info, took) = made.map_err(|error| {
+            Failure::run(format!("cannot connect to {}: {error}", options.target))
+        })?;
+        let hello = session.hello();
+        established
+            .negotiated
+            .merge(&Negotiated::new(&info, hello.as_ref()));
+        established.times.record(took);
+        lines.push(Line { session, number });
+    }
+    lines.sort_unstable_by_key(|line| line.number);
+    Ok((lines, established))
+}
+
+async fn open(
+    plan: &Plan,
+    runtime: &TokioRuntime,
+    connector: Option<&TlsConnector>,
+) -> Result<(Session, ConnectionInfo), ConnectError> {
+    let address = plan.options.target.address.to_string();
+    let config = Config::default();
+    match connector {
+        Some(connector) => {
+            let transport = connector.connect(&address).await?;
+            let info = transport.info().clone();
+            let session = Session::connect(runtime, transport, config).await?;
+            Ok((session, info))
+        }
+        None => {
+            let transport = oap_tokio::connect(address, &TcpOptions::default()).await?;
+            let info = transport.info().clone();
+            let session = Session::connect(runtime, transport, config).await?;
+            Ok((session, info))
+        }
+    }
+}

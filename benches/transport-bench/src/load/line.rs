@@ -1,0 +1,235 @@
+//! The load on one connection.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use oap_core::SendError;
+use oap_core::driver::test_apps::ECHO;
+use oap_tokio::{CallError, Head, Response, Session};
+use tokio::sync::Notify;
+use tokio::time::{sleep_until, timeout};
+
+use super::alarm::Alarm;
+use super::connect::Line;
+use super::recorder::{Outcome, Recorder};
+use super::{GRACE, Plan, SharedRecorder};
+
+/// How long a connection may take to close after the run.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// Loads all connections of a thread until each is done, then closes them.
+pub(super) async fn drive_all(
+    plan: &Arc<Plan>,
+    lines: Vec<Line>,
+    thread: usize,
+    began: Instant,
+    recorder: SharedRecorder,
+) {
+    let gates: Arc<[Gate]> = lines.iter().map(|_| Gate::default()).collect();
+    let pacer = tokio::spawn(pace(plan.clone(), gates.clone(), thread, began));
+    let tasks: Vec<_> = lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| {
+            let drive = Drive {
+                plan: plan.clone(),
+                line,
+                gates: gates.clone(),
+                index,
+                began,
+                taken: 0,
+                recorder: recorder.clone(),
+            };
+            tokio::spawn(drive.run())
+        })
+        .collect();
+    for task in tasks {
+        if task.await.is_err() {
+            // A request that panicked must not pass for a clean run.
+            lock(&recorder).connections_lost += 1;
+        }
+    }
+    pacer.abort();
+}
+
+/// Opens the gates of a thread's connections as their requests fall due.
+async fn pace(plan: Arc<Plan>, gates: Arc<[Gate]>, thread: usize, began: Instant) {
+    // Without timers nothing falls due, and every request counts as dropped.
+    let Ok(mut alarm) = Alarm::new() else { return };
+    let threads = plan.options.threads;
+    let rounds = plan.schedule.total_of(0);
+    for round in 0..rounds {
+        for (index, gate) in gates.iter().enumerate() {
+            let number = (thread + index * threads) as u32;
+            if round >= plan.schedule.total_of(number) {
+                return;
+            }
+            let due = began + plan.schedule.start(number, round);
+            if alarm.wait_until(due).await.is_err() {
+                return;
+            }
+            gate.open();
+        }
+    }
+}
+
+/// How many requests of a connection are due.
+#[derive(Default)]
+struct Gate {
+    due: AtomicU64,
+    opened: Notify,
+}
+
+impl Gate {
+    fn open(&self) {
+        self.due.fetch_add(1, Ordering::Relaxed);
+        self.opened.notify_one();
+    }
+
+    fn due(&self) -> u64 {
+        self.due.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection under load.
+struct Drive {
+    plan: Arc<Plan>,
+    line: Line,
+    gates: Arc<[Gate]>,
+    index: usize,
+    began: Instant,
+    /// Requests started.
+    taken: u64,
+    recorder: SharedRecorder,
+}
+
+/// A request that is over.
+struct Done {
+    intended: Instant,
+    sent: Instant,
+    answered: Instant,
+    outcome: Outcome,
+}
+
+impl Drive {
+    async fn run(mut self) {
+        let (depth, total) = (self.plan.options.depth as usize, self.total());
+        let end = self.began + self.plan.options.duration;
+        let time_up = sleep_until((end + GRACE).into());
+        tokio::pin!(time_up);
+        if self.plan.schedule.is_closed_loop() {
+            sleep_until(self.began.into()).await;
+        }
+
+        let session = self.line.session.clone();
+        let mut flying = FuturesUnordered::new();
+        let mut lost = false;
+        loop {
+            while flying.len() < depth && !lost {
+                let Some(intended) = self.next_start(end) else {
+                    break;
+                };
+                let body = self.plan.payloads.get(self.line.number, self.taken);
+                flying.push(request(&session, body, intended));
+                self.taken += 1;
+            }
+            if flying.is_empty() && (lost || self.is_over(end, total)) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(done) = flying.next(), if !flying.is_empty() => {
+                    lost |= matches!(done.outcome, Outcome::Lost(_));
+                    lock(&self.recorder).record(
+                        done.intended, done.sent, done.answered, done.outcome,
+                    );
+                }
+                () = self.due(), if flying.len() < depth && !lost => {}
+                () = &mut time_up => break,
+            }
+        }
+        {
+            let mut recorder = lock(&self.recorder);
+            recorder.unfinished += flying.len() as u64;
+            recorder.dropped += total.saturating_sub(self.taken);
+            recorder.connections_lost += u64::from(lost);
+        }
+        drop(flying);
+        session.drain();
+        // A server that does not close is cut off with the thread.
+        let _ = timeout(CLOSE_TIME, session.closed()).await;
+    }
+
+    fn total(&self) -> u64 {
+        self.plan.schedule.total_of(self.line.number)
+    }
+
+    /// When the next request was meant to start, if it is due.
+    fn next_start(&self, end: Instant) -> Option<Instant> {
+        let schedule = &self.plan.schedule;
+        if schedule.is_closed_loop() {
+            let now = Instant::now();
+            (now < end).then_some(now)
+        } else {
+            let due = self.taken < self.gates[self.index].due();
+            due.then(|| self.began + schedule.start(self.line.number, self.taken))
+        }
+    }
+
+    /// Whether no further request will fall due.
+    fn is_over(&self, end: Instant, total: u64) -> bool {
+        if self.plan.schedule.is_closed_loop() {
+            Instant::now() >= end
+        } else {
+            self.taken == total
+        }
+    }
+
+    /// Waits until something may be due. In a closed loop the next request is due when one ends.
+    async fn due(&self) {
+        if self.plan.schedule.is_closed_loop() {
+            pending().await
+        } else {
+            self.gates[self.index].opened.notified().await;
+        }
+    }
+}
+
+async fn request(session: &Session, body: Bytes, intended: Instant) -> Done {
+    let sent = Instant::now();
+    let result = session.request(Head::new(ECHO), body.clone()).await;
+    let answered = Instant::now();
+    Done {
+        intended,
+        sent,
+        answered,
+        outcome: judge(result, &body),
+    }
+}
+
+fn judge(result: Result<Response, CallError>, sent: &Bytes) -> Outcome {
+    match result {
+        Ok(response) => match response.reason() {
+            Some(reason) => Outcome::Failed(reason.name()),
+            None if response.body == *sent => Outcome::Echoed,
+            None => Outcome::Mismatched,
+        },
+        Err(error) => {
+            let reason = error.reason().name();
+            match error {
+                CallError::Closed(_) | CallError::Send(SendError::Closed | SendError::Draining) => {
+                    Outcome::Lost(reason)
+                }
+                _ => Outcome::Failed(reason),
+            }
+        }
+    }
+}
+
+fn lock(recorder: &SharedRecorder) -> MutexGuard<'_, Recorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
+}

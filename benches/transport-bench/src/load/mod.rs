@@ -1,0 +1,205 @@
+//! A load on an echo server, open loop or closed.
+//!
+//! Open loop: the n-th of R requests per second is meant to start n / R seconds after the beginning,
+//! whether or not earlier ones have been answered, and its latency counts from there. A server that
+//! stalls is charged for every request that it kept waiting. Closed loop: each connection keeps as
+//! many requests in flight as it may, and each one's latency counts from its own start.
+
+mod alarm;
+mod connect;
+mod line;
+mod payload;
+mod recorder;
+mod schedule;
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use oap_tokio::TlsClientConfig;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use crate::{Failure, Negotiated, Report, Target, process_time};
+use connect::Established;
+use payload::Payloads;
+pub use recorder::{Recorder, Times};
+pub use schedule::Schedule;
+
+/// How long requests that were due in time may still take when the time is over.
+const GRACE: Duration = Duration::from_secs(2);
+/// Between the last connection and the first request, so that every thread is ready for it.
+const LEAD: Duration = Duration::from_millis(20);
+/// Between two looks at the threads.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What to send, where and how fast.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The server.
+    pub target: Target,
+    /// TLS, for targets of [`Scheme::Tls`](crate::Scheme::Tls).
+    pub tls: Option<TlsClientConfig>,
+    /// Connections, at least 1.
+    pub conns: u32,
+    /// Requests per second over all connections; 0 is a closed loop.
+    pub rps: u32,
+    /// Payload of each request, in bytes.
+    pub payload: u32,
+    /// How long requests are due.
+    pub duration: Duration,
+    /// Requests in flight on one connection, at least 1.
+    pub depth: u32,
+    /// Threads, at least 1.
+    pub threads: usize,
+}
+
+/// What the threads share.
+struct Plan {
+    options: LoadOptions,
+    schedule: Schedule,
+    payloads: Payloads,
+}
+
+/// Establishes the connections, puts the load on them and reports.
+///
+/// # Errors
+/// A connection that could not be established; threads that could not be started.
+pub fn run(options: &LoadOptions) -> Result<Report, Failure> {
+    let threads = options.threads.min(options.conns as usize);
+    let plan = Arc::new(Plan {
+        schedule: Schedule::new(options.rps, options.conns, options.duration),
+        payloads: Payloads::new(options.payload as usize),
+        options: LoadOptions {
+            threads,
+            ..options.clone()
+        },
+    });
+    let workers = (0..threads)
+        .map(|index| Worker::start(&plan, index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut negotiated = Negotiated::default();
+    let mut connects = Recorder::spread();
+    for worker in &workers {
+        let made = worker.established()?;
+        negotiated.merge(&made.negotiated);
+        connects.merge(&made.times);
+    }
+    let cpu_before = process_time();
+    let began = Instant::now() + LEAD;
+    let mut sum = Recorder::new(began);
+    let running: Vec<_> = workers
+        .into_iter()
+        .map(|worker| worker.begin(began))
+        .collect();
+    watch(&running, &plan, began);
+    for (join, recorder) in running {
+        join.join()
+            .map_err(|_| Failure::run("a load thread panicked"))?;
+        sum.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    let cpu = cpu_before
+        .zip(process_time())
+        .map(|(before, after)| after.saturating_sub(before));
+    Ok(Report::new(
+        &plan.options,
+        negotiated,
+        &connects,
+        &sum,
+        began,
+        cpu,
+    ))
+}
+
+type SharedRecorder = Arc<Mutex<Recorder>>;
+
+/// A thread with its share of the connections.
+struct Worker {
+    join: JoinHandle<()>,
+    made: mpsc::Receiver<Result<Established, Failure>>,
+    begin: oneshot::Sender<Instant>,
+    recorder: SharedRecorder,
+}
+
+impl Worker {
+    fn start(plan: &Arc<Plan>, index: usize) -> Result<Self, Failure> {
+        let failed = |error| Failure::run(format!("a load thread cannot start: {error}"));
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let recorder = Arc::new(Mutex::new(Recorder::new(Instant::now())));
+        let (made_by, made) = mpsc::channel();
+        let (begin, begun) = oneshot::channel();
+        let (plan, recording) = (plan.clone(), recorder.clone());
+        let work = async move {
+            let lines = match connect::establish(&plan, index).await {
+                Ok((lines, established)) => {
+                    let _ = made_by.send(Ok(established));
+                    lines
+                }
+                Err(failure) => {
+                    let _ = made_by.send(Err(failure));
+                    return;
+                }
+            };
+            // No beginning: another thread has failed, and the run with it.
+            if let Ok(began) = begun.await {
+                line::drive_all(&plan, lines, index, began, recording).await;
+            }
+        };
+        let join = thread::Builder::new()
+            .name(format!("load-{index}"))
+            .spawn(move || runtime.block_on(work))
+            .map_err(failed)?;
+        Ok(Self {
+            join,
+            made,
+            begin,
+            recorder,
+        })
+    }
+
+    fn established(&self) -> Result<Established, Failure> {
+        self.made
+            .recv()
+            .unwrap_or_else(|_| Err(Failure::run("a load thread panicked")))
+    }
+
+    fn begin(self, began: Instant) -> (JoinHandle<()>, SharedRecorder) {
+        // A thread that is gone is noticed when it is joined.
+        let _ = self.begin.send(began);
+        (self.join, self.recorder)
+    }
+}
+
+/// Shows progress until all threads are done. Without a terminal nothing is shown.
+fn watch(running: &[(JoinHandle<()>, SharedRecorder)], plan: &Plan, began: Instant) {
+    let total = plan.options.duration;
+    let length = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("[{bar:40}] {msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    while running.iter().any(|(join, _)| !join.is_finished()) {
+        thread::sleep(TICK);
+        if !bar.is_hidden() {
+            let passed = began.elapsed().min(total);
+            let answered: u64 = running
+                .iter()
+                .map(|(_, recorder)| {
+                    let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+                    recorder.answered()
+                })
+                .sum();
+            bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(length));
+            bar.set_message(format!(
+                "{:.0} of {:.0} s, {answered} answered",
+                passed.as_secs_f64(),
+                total.as_secs_f64()
+            ));
+        }
+    }
+    bar.finish_and_clear();
+}

@@ -1,0 +1,82 @@
+//! The report as text.
+
+use std::fmt;
+
+use super::{Negotiated, Report, Spread};
+
+/// The report as a person reads it.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (config, requests) = (&self.config, &self.requests);
+        writeln!(f, "target       {}", config.target)?;
+        writeln!(f, "negotiated   {}", self.negotiated)?;
+        let pace = match config.rps {
+            0 => "closed loop".to_owned(),
+            rate => format!("{rate} requests/s"),
+        };
+        writeln!(
+            f,
+            "load         {pace}, {} connections, depth {}, {} B, {} s, {} threads",
+            config.conns, config.depth, config.payload, config.duration_s, config.threads
+        )?;
+        writeln!(
+            f,
+            "requests     {} intended, {} answered, {} failed, {} mismatched, {} unfinished, \
+             {} dropped",
+            requests.intended,
+            requests.answered,
+            requests.failed,
+            requests.mismatched,
+            requests.unfinished,
+            requests.dropped
+        )?;
+        for (reason, count) in &self.errors {
+            writeln!(f, "error        {reason} {count}")?;
+        }
+        if requests.connections_lost > 0 {
+            writeln!(f, "lost         {} connections", requests.connections_lost)?;
+        }
+        writeln!(
+            f,
+            "rate         {:.1} requests/s, {:.2} MB/s sent, {:.2} MB/s received, in {:.2} s",
+            self.rate_per_s,
+            self.sent_bytes_per_s / 1e6,
+            self.received_bytes_per_s / 1e6,
+            self.elapsed_s
+        )?;
+        write_spread(f, "connect", self.connect_us)?;
+        write_spread(f, "start delay", self.start_delay_us)?;
+        write_spread(f, "latency", self.latency_us)?;
+        match self.client_cpu_s {
+            Some(cpu) => writeln!(f, "client CPU   {cpu:.2} s"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.transport)?;
+        for part in [self.tls_version, self.tls_group, self.tls_cipher] {
+            part.map_or(Ok(()), |part| write!(f, " {part}"))?;
+        }
+        if let Some(alpn) = &self.alpn {
+            write!(f, " {alpn:?}, {} resumed", self.resumed)?;
+        }
+        if let Some(name) = self.server.as_ref().and_then(|s| s.server_version.as_ref()) {
+            write!(f, ", server {name:?}")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_spread(f: &mut fmt::Formatter<'_>, name: &str, times: Option<Spread>) -> fmt::Result {
+    let Some(times) = times else {
+        return writeln!(f, "{name:<12} no samples");
+    };
+    writeln!(
+        f,
+        "{name:<12} p50 {}  p90 {}  p95 {}  p99 {}  p99.9 {}  max {} us",
+        times.p50, times.p90, times.p95, times.p99, times.p99_9, times.max
+    )
+}
