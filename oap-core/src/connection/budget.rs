@@ -12,6 +12,7 @@ pub(crate) const MAX_OBLIGATIONS: usize = 64;
 /// Frames without payload, START and END that one exchange may carry.
 pub(crate) const MAX_EMPTIES: u8 = 100;
 /// Least that inflating one frame costs, in bytes.
+#[cfg(feature = "comp")]
 pub(crate) const INFLATE_COST: usize = 4_096;
 /// What may be inflated at once, and what may be held of it at a time (OAP-8-6, OAP-8-7).
 pub(crate) const INFLATE_BURST: usize = 8 * 1024 * 1024;
@@ -58,10 +59,12 @@ impl Budgets {
         self.inflate = self.inflate.saturating_add(earned).min(INFLATE_BURST);
     }
 
+    #[cfg(feature = "comp")]
     pub(crate) const fn inflatable(&self) -> usize {
         self.inflate
     }
 
+    #[cfg(feature = "comp")]
     pub(crate) fn inflated(&mut self, bytes: usize) {
         self.inflate = self.inflate.saturating_sub(bytes.max(INFLATE_COST));
     }

@@ -2,11 +2,13 @@
 
 mod budget;
 mod control;
+mod ending;
 mod exchange;
 mod frame;
 mod handle;
 mod hello;
 mod index;
+#[cfg(feature = "comp")]
 mod inflate;
 mod lanes;
 mod recv;
@@ -25,6 +27,7 @@ use self::budget::Budgets;
 use self::exchange::{Exchanges, Marks, Phase};
 use self::frame::RawFrame;
 use self::hello::Peer;
+#[cfg(feature = "comp")]
 use self::inflate::LiveBytes;
 use self::lanes::{Lanes, Reply};
 use self::timers::Timetable;
@@ -145,6 +148,7 @@ pub struct Connection {
     /// The transport takes nothing more, or the peer wants nothing more (OAP-4-6): what is encoded
     /// will never leave.
     write_failed: bool,
+    #[cfg(feature = "comp")]
     live: LiveBytes,
     counters: Counters,
 }
@@ -188,6 +192,7 @@ impl Connection {
             max_chunk: config.limits.chunk() as usize,
             stall: Stall::Host,
             write_failed: false,
+            #[cfg(feature = "comp")]
             live: LiveBytes::default(),
             counters: Counters::default(),
             config,

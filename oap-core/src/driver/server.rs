@@ -111,6 +111,11 @@ impl Server {
                 linger,
                 ..config.timers
             },
+            hash_key: if config.hash_key == 0 {
+                secret()
+            } else {
+                config.hash_key
+            },
             consume: Consume::Manually,
             explicit_release: true,
             authorize: config.authorize || service.has_authorizer(),
@@ -369,4 +374,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.state.leave(self.id);
     }
+}
+
+/// A key for the tables of exchanges that no peer knows.
+#[expect(
+    clippy::disallowed_types,
+    reason = "a server is a host: it draws its secret once"
+)]
+fn secret() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
 }
