@@ -131,7 +131,7 @@ const SUPPORTED: Codings = if cfg!(feature = "comp") {
 
 impl Config {
     /// The HELLO that this side sends.
-    pub(crate) fn hello(&self) -> Hello {
+    pub(crate) fn own_hello(&self) -> Hello {
         Hello {
             max_frame: Some(self.limits.max_frame()),
             max_inflight: Some(self.limits.max_inflight()),

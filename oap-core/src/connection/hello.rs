@@ -79,7 +79,7 @@ impl Connection {
     /// Client: queues the HELLO; it goes out before anything else.
     pub(super) fn send_hello(&mut self, now: Timestamp) {
         let mut body = Vec::new();
-        let mut hello = self.config.hello();
+        let mut hello = self.config.own_hello();
         hello.agent = Some(cut(&self.config.agent).into());
         hello.write_request(&mut body);
         let header = Header {
@@ -197,7 +197,7 @@ pub(super) fn write_reply(config: &Config, out: &mut Vec<u8>) {
         server_version: cut(&config.agent),
         transports: &transports,
     };
-    let mut hello = config.hello();
+    let mut hello = config.own_hello();
     hello.ack_window = Some(config.limits.ack_window());
     hello.agent = None;
     hello.write_reply(&facts, out);

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::CallError;
 use super::exchange::Core;
 use super::shared::{Key, Shared};
-use crate::{Body, Code, Fin, Payload, Reason, Start};
+use crate::{Body, Code, ExchangeId, Fin, Payload, Reason, Start};
 
 /// A request and the way to answer it.
 ///
@@ -90,6 +90,11 @@ impl Incoming {
             start,
             first: Some((payload, fin)),
         }
+    }
+
+    /// Where it came from, for the task that runs its handler.
+    pub(super) fn origin(&self) -> (Arc<Shared>, ExchangeId) {
+        (self.core.shared.clone(), self.core.key.id)
     }
 
     /// What the START said.

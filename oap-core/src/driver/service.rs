@@ -2,12 +2,15 @@
 
 use std::boxed::Box;
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
+use super::shared::Shared;
 use super::{CallError, Incoming, Request, Response};
-use crate::{Code, Reason, Start, Verdict};
+use crate::{Code, ExchangeId, Reason, Start, Verdict};
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type BoxHandler = Box<dyn Fn(Incoming) -> BoxFuture<()> + Send + Sync>;
@@ -66,7 +69,10 @@ impl Service {
     /// the protocol and is never asked for.
     #[must_use]
     pub fn handle(mut self, app_proto_id: u16, handler: impl Handler) -> Self {
-        let boxed: BoxHandler = Box::new(move |incoming| Box::pin(handler.handle(incoming)));
+        let boxed: BoxHandler = Box::new(move |incoming| {
+            let (shared, id) = incoming.origin();
+            Box::pin(until_ended(shared, id, handler.handle(incoming)))
+        });
         self.handlers.insert(app_proto_id, boxed);
         self
     }
@@ -111,6 +117,21 @@ impl Service {
             }
         }
     }
+}
+
+/// Runs a handler until it ends, or its exchange has ended without it; then its future is dropped.
+///
+/// A panic costs the handler its exchange, which is answered 500 as it is dropped.
+async fn until_ended(shared: Arc<Shared>, id: ExchangeId, handler: impl Future<Output = ()>) {
+    let mut handler = pin!(handler);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
+        if !matches!(polled, Ok(Poll::Pending)) || shared.lock().watch_end(id, cx.waker()) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn serve_unary<F, T>(mut incoming: Incoming, handler: &F)

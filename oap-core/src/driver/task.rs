@@ -3,9 +3,8 @@
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use bytes::BytesMut;
 use futures_util::stream::{FuturesUnordered, Stream};
 
 use super::service::{BoxFuture, Service};
-use super::shared::{Shared, Work};
+use super::shared::{Inner, Shared, Work};
 use super::{Clock, Incoming, Transport};
 use crate::policy::PollBudget;
-use crate::{ExchangeId, Interest, Lane, Timestamp, Verdict};
+use crate::{Interest, Lane, Timestamp, Verdict};
 
 /// Reads and writes that one poll may do before other tasks get their turn.
 const TURNS: u32 = 16;
@@ -128,13 +127,18 @@ impl<T: Transport, C: Clock> Task<T, C> {
                 .connection
                 .handle_input(Lane::FIRST, now, &mut self.input);
         }
-        drop(inner);
-        self.dispatch();
+        self.hand_out(inner);
     }
 
     /// Hands out the events that wait.
     fn dispatch(&mut self) {
-        let mut inner = self.shared.lock();
+        let shared = self.shared.clone();
+        self.hand_out(shared.lock());
+    }
+
+    /// Hands out the events that wait, under the lock that they came about under: otherwise a caller
+    /// could meanwhile get the slot of an exchange that is over, and the route to its mailbox.
+    fn hand_out(&mut self, mut inner: MutexGuard<'_, Inner>) {
         while let Some(event) = inner.connection.poll_event() {
             self.begun.extend(inner.dispatch(event));
         }
@@ -181,12 +185,7 @@ impl<T: Transport, C: Clock> Task<T, C> {
             }
             Work::Handle(key, start, payload, fin) => {
                 let incoming = Incoming::new(self.shared.clone(), key, start, payload, fin);
-                let future = service.serve(incoming)?;
-                Some(Box::pin(Handling {
-                    shared: self.shared.clone(),
-                    id: key.id,
-                    future,
-                }))
+                service.serve(incoming)
             }
         }
     }
@@ -239,7 +238,8 @@ impl<T: Transport, C: Clock> Task<T, C> {
     }
 
     fn time_passes(&mut self, now: Timestamp) {
-        let mut inner = self.shared.lock();
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
         inner.connection.handle_timeout(now);
         if inner.connection.exchanges() == 0 {
             inner.trim();
@@ -250,6 +250,7 @@ impl<T: Transport, C: Clock> Task<T, C> {
                 self.begun = VecDeque::new();
             }
         }
+        self.hand_out(inner);
     }
 
     /// Goes to sleep, unless something is to be done by now that a handle has brought meanwhile.
@@ -315,32 +316,6 @@ impl<T: Transport, C: Clock> Task<T, C> {
         let now = self.clock.now();
         let deadline = *self.close_deadline.get_or_insert(now + CLOSE_TIME);
         if closed || self.clock.poll_deadline(cx, deadline).is_ready() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-/// A handler's future, dropped when its exchange has ended without it.
-struct Handling {
-    shared: Arc<Shared>,
-    id: ExchangeId,
-    future: BoxFuture<()>,
-}
-
-impl Future for Handling {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        // A panic costs the handler its exchange, which is answered 500 as it is dropped; the
-        // future is not touched again.
-        let polled = catch_unwind(AssertUnwindSafe(|| this.future.as_mut().poll(cx)));
-        if !matches!(polled, Ok(Poll::Pending)) {
-            return Poll::Ready(());
-        }
-        if this.shared.lock().watch_end(this.id, cx.waker()) {
             Poll::Ready(())
         } else {
             Poll::Pending
