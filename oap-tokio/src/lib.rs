@@ -24,3 +24,8 @@ pub use tls::{
     AlpnPolicy, PqMode, TlsClientConfig, TlsClientConfigBuilder, TlsConnector, TlsError,
     TlsHandshake, TlsListener, TlsReloader, TlsServerConfig, TlsServerConfigBuilder, TlsTransport,
 };
+
+/// The example of the README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -366,3 +366,35 @@ async fn a_request_on_its_way_when_a_drain_begins_is_refused_not_lost() {
     let ((), report) = tokio::join!(late, drain);
     assert_eq!((report.drained, report.aborted), (1, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_handshakes_is_worked_off() {
+    let runtime = TokioRuntime::current();
+    let server = start_service(Over::Tls, Config::default(), test_apps::service(&runtime)).await;
+    let server = std::sync::Arc::new(server);
+    let clients: Vec<_> = (0..150)
+        .map(|_| {
+            let server = server.clone();
+            tokio::spawn(async move { echo_works(&server).await })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("each one is served");
+    }
+    let stats = server.server.stats();
+    assert_eq!((stats.accepted, stats.handshakes_failed), (150, 0));
+}
+
+#[tokio::test]
+async fn a_handshake_that_says_nothing_makes_room_in_the_end() {
+    let runtime = TokioRuntime::current();
+    let server = start_service(Over::Tls, Config::default(), test_apps::service(&runtime)).await;
+    // More silent peers than there are places: they give them back after the handshake's time.
+    let places = ServerOptions::default().handshakes;
+    let mut silent = Vec::new();
+    for _ in 0..places + 1 {
+        silent.push(raw(&server).await);
+    }
+    echo_works(&server).await;
+    assert!(server.server.stats().handshakes_failed >= 1);
+}

@@ -82,7 +82,7 @@ impl Sim {
                 self.hold_at_client(now, id, payload.charge());
                 let plan = &mut self.plans[index];
                 let expected = pattern(index, true, plan.pushed, payload.wire_len());
-                assert!(payload.wire_bytes()[..] == expected[..], "a wrong event");
+                assert!(payload.wire_bytes() == expected, "a wrong event");
                 plan.pushed += payload.wire_len();
             }
             Event::Ended { id, end } => {
@@ -125,7 +125,7 @@ impl Sim {
 
 /// A body of the client's: plain, or compressed where that may be.
 fn body(connection: &Connection, plan: &Plan, index: usize, size: usize) -> Body {
-    let bytes = Bytes::from(pattern(index, false, plan.sent, size));
+    let bytes = Bytes::from_static(pattern(index, false, plan.sent, size));
     match plan.compress && size < 3_000 {
         true => connection.compression().apply(bytes),
         false => bytes.into(),

@@ -150,7 +150,7 @@ impl Sim {
                 let mut at = 0;
                 while at < size {
                     let piece = self.rng.size(60_000).max(1).min(size - at);
-                    let body = pattern(index, true, at, piece).into();
+                    let body = Bytes::from_static(pattern(index, true, at, piece));
                     handler.owes.push_back((body, Fin::More));
                     at += piece;
                 }
@@ -159,7 +159,7 @@ impl Sim {
             Kind::Subscribe(count) if first => {
                 for event in 0..count {
                     // A long event may come in several frames, so the model knows bytes only.
-                    let body = pattern(index, true, event * EVENT, EVENT).into();
+                    let body = Bytes::from_static(pattern(index, true, event * EVENT, EVENT));
                     handler.owes.push_back((body, Fin::More));
                 }
                 handler.owes.push_back((Bytes::new(), Fin::End));

@@ -8,6 +8,9 @@ use bytes::Bytes;
 use oap_core::driver::test_apps::{self, ECHO};
 use oap_tokio::*;
 
+/// Time for a handshake at the server, well below that at the client.
+const HANDSHAKE: Duration = Duration::from_secs(1);
+
 /// What the frames travel on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
@@ -51,7 +54,10 @@ pub(crate) async fn start_service(over: Over, config: Config, service: Service) 
             let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
                 .expect("a certificate");
             let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-            let served = TlsServerConfig::builder().pem(chain.clone(), key).build();
+            let served = TlsServerConfig::builder()
+                .pem(chain.clone(), key)
+                .handshake_timeout(HANDSHAKE)
+                .build();
             let listener = TlsListener::new(listener, served.expect("a TLS configuration"));
             let trusted = TlsClientConfig::builder().ca_pem(chain).build();
             let trusted = trusted.expect("a TLS configuration");
