@@ -411,14 +411,16 @@ impl Connection {
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
-        self.ends_untold -= usize::from(matches!(event, Event::Ended { .. }));
-        if self.config.consume == Consume::OnDelivery {
-            match &event {
-                Event::Opened { id, payload, .. }
-                | Event::Data { id, payload, .. }
-                | Event::Pushed { id, payload, .. } => self.consumed(*id, payload.charge()),
-                _ => {}
+        match &event {
+            Event::Opened { id, payload, .. }
+            | Event::Data { id, payload, .. }
+            | Event::Pushed { id, payload, .. } => {
+                if self.config.consume == Consume::OnDelivery {
+                    self.consumed(*id, payload.charge());
+                }
             }
+            Event::Ended { .. } => self.ends_untold -= 1,
+            _ => {}
         }
         Some(event)
     }

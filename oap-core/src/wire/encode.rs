@@ -158,6 +158,27 @@ impl FrameQueue {
         }
     }
 
+    /// Lends all parts; returns the slices used and where the inline bytes behind them begin.
+    #[cfg(feature = "std")]
+    fn parts_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> (usize, usize) {
+        let (mut used, mut at) = (0, self.head);
+        for part in &self.parts {
+            let inline = &self.inline[at..at + part.inline];
+            for slice in [inline, &part.tail[..]] {
+                if slice.is_empty() {
+                    continue;
+                }
+                let Some(slot) = dst.get_mut(used) else {
+                    return (used, at);
+                };
+                *slot = IoSlice::new(slice);
+                used += 1;
+            }
+            at += part.inline;
+        }
+        (used, at)
+    }
+
     fn advance_within(&mut self, count: usize) {
         let mut left = count;
         while left > 0 {
@@ -209,28 +230,16 @@ impl Buf for FrameQueue {
     #[inline]
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
         let (mut used, mut at) = (0, self.head);
-        for part in &self.parts {
-            if part.inline > 0 {
-                let Some(slot) = dst.get_mut(used) else {
-                    return used;
-                };
-                *slot = IoSlice::new(&self.inline[at..at + part.inline]);
-                at += part.inline;
-                used += 1;
+        if !self.parts.is_empty() {
+            (used, at) = self.parts_vectored(dst);
+        }
+        match dst.get_mut(used) {
+            Some(slot) if self.open > 0 => {
+                *slot = IoSlice::new(&self.inline[at..]);
+                used + 1
             }
-            let Some(slot) = dst.get_mut(used) else {
-                return used;
-            };
-            *slot = IoSlice::new(&part.tail);
-            used += 1;
+            _ => used,
         }
-        if self.open > 0
-            && let Some(slot) = dst.get_mut(used)
-        {
-            *slot = IoSlice::new(&self.inline[at..]);
-            used += 1;
-        }
-        used
     }
 
     /// # Panics

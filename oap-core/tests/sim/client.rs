@@ -133,6 +133,11 @@ fn body(connection: &Connection, plan: &Plan, index: usize, size: usize) -> Body
 }
 
 fn open(connection: &mut Connection, plan: &mut Plan, index: usize, now: Timestamp) {
+    if connection.exchanges() >= connection.capacity() {
+        // Before the body is made: compressing it again and again takes most of the time.
+        plan.at = now + Duration::from_millis(50);
+        return;
+    }
     let size = plan.chunks[0];
     let fin = if plan.chunks.len() == 1 {
         Fin::End
@@ -153,7 +158,6 @@ fn open(connection: &mut Connection, plan: &mut Plan, index: usize, now: Timesta
             plan.sent += size;
             plan.finished = fin.is_end();
         }
-        Err(SendError::OverCapacity { .. }) => plan.at = now + Duration::from_millis(50),
         Err(SendError::Draining | SendError::Closed) => {
             plan.outcome = Some(Outcome::ConnectionOver)
         }

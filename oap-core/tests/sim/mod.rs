@@ -82,7 +82,15 @@ impl Sim {
         let (explicit, small_server) = (server.explicit_release, server.limits.max_inflight() < 64);
         let pair = Pair::new(client, server, weather, rng.next_u64());
         let count = rng.range(1, 40);
-        let plans = (0..count).map(|_| plan(&mut rng, pair.now())).collect();
+        // Bytes that come a few at a time take their time here, too.
+        let most = if weather.piece < 1_000 {
+            3_000
+        } else {
+            100_000
+        };
+        let plans = (0..count)
+            .map(|_| plan(&mut rng, pair.now(), most))
+            .collect();
         let later = |rng: &mut Rng| pair.now() + Duration::from_micros(rng.range(0, 4_000_000));
         let cut_at = rng.one_in(5).then(|| {
             let how = rng.pick(&[Cut::End, Cut::Reset]);

@@ -111,11 +111,12 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
     }
 }
 
-pub(crate) fn plan(rng: &mut Rng, now: Timestamp) -> Plan {
+/// What one exchange does, with bodies of at most so many bytes.
+pub(crate) fn plan(rng: &mut Rng, now: Timestamp, most: usize) -> Plan {
     let at = now + Duration::from_micros(rng.range(0, 3_000_000));
     let kind = match rng.range(0, 11) {
         0..=4 => Kind::Echo,
-        5 | 6 => Kind::Download(rng.size(400_000)),
+        5 | 6 => Kind::Download(rng.size(4 * most)),
         7 | 8 => Kind::Subscribe(rng.below(30)),
         9 => Kind::Fail,
         10 => Kind::Never,
@@ -125,7 +126,7 @@ pub(crate) fn plan(rng: &mut Rng, now: Timestamp) -> Plan {
         true => 1,
         false => rng.range(1, 12),
     };
-    let most = rng.pick(&[64, 5_000, 100_000]);
+    let most = rng.pick(&[64, 5_000, 100_000]).min(most);
     let chunks = (0..count).map(|_| rng.size(most)).collect();
     let cancel = kind == Kind::Never || rng.one_in(6);
     Plan {

@@ -70,7 +70,7 @@ const ROWS: &[Row] = &[
         "bytes_clone",
         AtMost(2_000.0),
     ),
-    row("oap_server_exchange_64", Goal(900.0, 1_365.0)),
+    row("oap_server_exchange_64", Goal(900.0, 1_320.0)),
     row("oap_server_exchange_64_open_1", Recorded),
     row(
         "oap_server_exchange_64_open_60000",
