@@ -4,11 +4,12 @@ mod client;
 mod error;
 mod keys;
 mod server;
+mod silent;
 
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use tokio_rustls::TlsStream;
 
 use crate::io::{BufferedIo, ConnectionInfo, MAX_READ, MAX_SLICES, ReadSize, TlsInfo, give_back};
 use crate::tcp::{TcpListener, TcpOptions, connect_stream};
+
+use silent::Silent;
 
 pub use client::{TlsClientConfig, TlsClientConfigBuilder};
 pub use error::TlsError;
@@ -243,6 +246,11 @@ impl<S> TlsHandshake<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    /// The handshake of a peer that has said nothing.
+    fn timed_out() -> Self {
+        Self(Box::pin(std::future::ready(Err(HandshakeError::TimedOut))))
+    }
+
     fn new<F, T>(handshake: F, info: ConnectionInfo, rules: Rules) -> Self
     where
         F: Future<Output = io::Result<T>> + Send + 'static,
@@ -267,6 +275,7 @@ where
 pub struct TlsListener {
     tcp: TcpListener,
     config: Arc<RwLock<TlsServerConfig>>,
+    silent: Silent,
 }
 
 impl TlsListener {
@@ -275,7 +284,12 @@ impl TlsListener {
         Self {
             tcp,
             config: Arc::new(RwLock::new(config)),
+            silent: Silent::default(),
         }
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, TlsServerConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The address it listens on.
@@ -297,9 +311,20 @@ impl Listener for TlsListener {
     type Handshake = TlsHandshake;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsHandshake>> {
-        let (stream, info) = ready!(self.tcp.poll_accept_stream(cx))?;
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        Poll::Ready(Ok(config.accept(stream, info)))
+        loop {
+            if let Poll::Ready(outcome) = self.silent.poll_next(cx) {
+                return Poll::Ready(Ok(match outcome {
+                    Some((stream, info)) => self.current().accept(stream, info),
+                    None => TlsHandshake::timed_out(),
+                }));
+            }
+            if self.silent.is_full() {
+                return Poll::Pending;
+            }
+            let accepted = ready!(self.tcp.poll_accept_stream(cx))?;
+            let patience = self.current().handshake_timeout();
+            self.silent.push(accepted, patience);
+        }
     }
 }
 

@@ -386,15 +386,32 @@ async fn a_storm_of_handshakes_is_worked_off() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_says_nothing_makes_room_in_the_end() {
+async fn peers_that_say_nothing_keep_nobody_out() {
     let runtime = TokioRuntime::current();
     let server = start_service(Over::Tls, Config::default(), test_apps::service(&runtime)).await;
-    // More silent peers than there are places: they give them back after the handshake's time.
     let places = ServerOptions::default().handshakes;
     let mut silent = Vec::new();
-    for _ in 0..places + 1 {
+    for _ in 0..4 * places {
         silent.push(raw(&server).await);
     }
     echo_works(&server).await;
-    assert!(server.server.stats().handshakes_failed >= 1);
+    let failed = || server.server.stats().handshakes_failed as usize;
+    assert_eq!(failed(), 0, "nobody had to give up a place for it");
+    eventually("the silent ones have had their time", || {
+        failed() == 4 * places
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn handshakes_that_stop_half_way_give_their_places_back() {
+    let runtime = TokioRuntime::current();
+    let server = start_service(Over::Tls, Config::default(), test_apps::service(&runtime)).await;
+    let mut stopped = Vec::new();
+    for _ in 0..ServerOptions::default().handshakes {
+        let mut stream = raw(&server).await;
+        stream.write_all(&[22, 3, 1]).await.unwrap();
+        stopped.push(stream);
+    }
+    echo_works(&server).await;
 }

@@ -123,13 +123,21 @@ impl Sim {
     }
 }
 
-/// A body of the client's: plain, or compressed where that may be.
-fn body(connection: &Connection, plan: &Plan, index: usize, size: usize) -> Body {
+/// The next body of the client's: plain, or compressed where that may be. It is made once, because
+/// it may be refused for want of room many times.
+fn body(connection: &Connection, plan: &mut Plan, index: usize, size: usize) -> Body {
+    if let Some((at, made)) = &plan.made
+        && *at == plan.chunks.len()
+    {
+        return made.clone();
+    }
     let bytes = Bytes::from_static(pattern(index, false, plan.sent, size));
-    match plan.compress && size < 3_000 {
+    let made = match plan.compress && size < 3_000 {
         true => connection.compression().apply(bytes),
         false => bytes.into(),
-    }
+    };
+    plan.made = Some((plan.chunks.len(), made.clone()));
+    made
 }
 
 fn open(connection: &mut Connection, plan: &mut Plan, index: usize, now: Timestamp) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oap_core::testing::Rng;
 use oap_core::wire::Features;
-use oap_core::{Code, Config, Consume, End, ExchangeId, Limits, Timestamp};
+use oap_core::{Body, Code, Config, Consume, End, ExchangeId, Limits, Timestamp};
 
 /// After so many bytes a pattern begins anew.
 const PERIOD: usize = 524_287;
@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) cancel_at: Option<Timestamp>,
     pub(crate) server_cancels_after: Option<usize>,
     pub(crate) compress: bool,
+    /// The next body, and how many chunks were left as it was made.
+    pub(crate) made: Option<(usize, Body)>,
     pub(crate) id: Option<ExchangeId>,
     /// The client has sent its END.
     pub(crate) finished: bool,
@@ -135,7 +137,8 @@ pub(crate) fn plan(rng: &mut Rng, now: Timestamp, most: usize) -> Plan {
         chunks,
         cancel_at: cancel.then(|| at + Duration::from_micros(rng.range(0, 1_500_000))),
         server_cancels_after: rng.one_in(10).then(|| rng.size(50_000)),
-        compress: rng.one_in(5),
+        compress: rng.one_in(30),
+        made: None,
         id: None,
         finished: false,
         blocked: false,

@@ -37,6 +37,11 @@ impl TlsServerConfig {
         }
     }
 
+    /// How long a peer may take from its connect to its first byte, and from there to the end.
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.rules.handshake_timeout
+    }
+
     /// Begins the handshake on a connected `stream` of which `info` is known.
     pub fn accept<S>(&self, stream: S, info: ConnectionInfo) -> TlsHandshake<S>
     where
