@@ -414,10 +414,10 @@ impl Connection {
         match &event {
             Event::Opened { id, payload, .. }
             | Event::Data { id, payload, .. }
-            | Event::Pushed { id, payload, .. } => {
-                if self.config.consume == Consume::OnDelivery {
-                    self.consumed(*id, payload.charge());
-                }
+            | Event::Pushed { id, payload, .. }
+                if self.config.consume == Consume::OnDelivery =>
+            {
+                self.consumed(*id, payload.charge());
             }
             Event::Ended { .. } => self.ends_untold -= 1,
             _ => {}
