@@ -11,9 +11,8 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use zeroize::Zeroizing;
 
-use super::keys::{Certificates, Identity, Key, resolver};
+use super::keys::{Certificates, Identity, resolver};
 use super::{ALPN, AlpnPolicy, BUFFER_LIMIT, PqMode, Rules, TlsError, TlsHandshake};
 use crate::io::{BufferedIo, ConnectionInfo};
 
@@ -144,28 +143,19 @@ impl TlsClientConfigBuilder {
 
     /// Shows a certificate to servers that ask: PEM files as for a server.
     pub fn files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::File(chain.into()),
-            key: Key::File(key.into()),
-        });
+        self.identity = Some(Identity::files(chain.into(), key.into()));
         self
     }
 
     /// The same, as PEM in memory. The key's bytes are zeroized.
     pub fn pem(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::Pem(chain.into()),
-            key: Key::Pem(Zeroizing::new(key.into())),
-        });
+        self.identity = Some(Identity::pem(chain.into(), key.into()));
         self
     }
 
     /// The same, as DER in memory; the key in PKCS#8, PKCS#1 or SEC1. The key's bytes are zeroized.
     pub fn der(mut self, chain: Vec<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::Der(chain),
-            key: Key::Der(Zeroizing::new(key.into())),
-        });
+        self.identity = Some(Identity::der(chain, key.into()));
         self
     }
 

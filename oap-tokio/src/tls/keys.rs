@@ -30,7 +30,7 @@ pub(super) enum Certificates {
 }
 
 /// Where a private key comes from.
-pub(super) enum Key {
+enum Key {
     File(PathBuf),
     Pem(Zeroizing<Vec<u8>>),
     Der(Zeroizing<Vec<u8>>),
@@ -38,8 +38,8 @@ pub(super) enum Key {
 
 /// A certificate chain, the end entity first, with its key.
 pub(super) struct Identity {
-    pub(super) chain: Certificates,
-    pub(super) key: Key,
+    chain: Certificates,
+    key: Key,
 }
 
 /// Where an OCSP response, in DER, comes from.
@@ -49,6 +49,27 @@ pub(super) enum Ocsp {
 }
 
 impl Identity {
+    pub(super) fn files(chain: PathBuf, key: PathBuf) -> Self {
+        Self {
+            chain: Certificates::File(chain),
+            key: Key::File(key),
+        }
+    }
+
+    pub(super) fn pem(chain: Vec<u8>, key: Vec<u8>) -> Self {
+        Self {
+            chain: Certificates::Pem(chain),
+            key: Key::Pem(Zeroizing::new(key)),
+        }
+    }
+
+    pub(super) fn der(chain: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
+        Self {
+            chain: Certificates::Der(chain),
+            key: Key::Der(Zeroizing::new(key)),
+        }
+    }
+
     pub(super) fn load(self) -> Result<CertifiedKey, TlsError> {
         let chain = self.chain.load(CERTIFICATE)?;
         let origin = self.key.origin();

@@ -8,9 +8,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
-use zeroize::Zeroizing;
 
-use super::keys::{Certificates, Identity, Key, Ocsp, resolver};
+use super::keys::{Certificates, Identity, Ocsp, resolver};
 use super::{ALPN, AlpnPolicy, BUFFER_LIMIT, PqMode, Rules, TlsError, TlsHandshake};
 use crate::io::{BufferedIo, ConnectionInfo};
 
@@ -77,28 +76,19 @@ impl TlsServerConfigBuilder {
     /// PEM files: the certificate chain, our own certificate first, and its private key. A key
     /// file that group or others may read is refused.
     pub fn files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::File(chain.into()),
-            key: Key::File(key.into()),
-        });
+        self.identity = Some(Identity::files(chain.into(), key.into()));
         self
     }
 
     /// The same, as PEM in memory. The key's bytes are zeroized.
     pub fn pem(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::Pem(chain.into()),
-            key: Key::Pem(Zeroizing::new(key.into())),
-        });
+        self.identity = Some(Identity::pem(chain.into(), key.into()));
         self
     }
 
     /// The same, as DER in memory; the key in PKCS#8, PKCS#1 or SEC1. The key's bytes are zeroized.
     pub fn der(mut self, chain: Vec<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
-            chain: Certificates::Der(chain),
-            key: Key::Der(Zeroizing::new(key.into())),
-        });
+        self.identity = Some(Identity::der(chain, key.into()));
         self
     }
 
