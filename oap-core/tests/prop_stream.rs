@@ -135,6 +135,43 @@ proptest! {
         prop_assert_eq!(back, frames);
     }
 
+    #[test]
+    fn a_writer_that_is_always_behind_gets_every_byte_in_order(
+        steps in vec((0_usize..300, 0_usize..600), 500..900),
+    ) {
+        // The first pushes pile up more than the queue keeps for good.
+        let (mut queue, mut pushed, mut written) = (FrameQueue::new(), Vec::new(), Vec::new());
+        for (turn, (size, write)) in steps.iter().copied().enumerate() {
+            let header = Header {
+                len: MIN_LEN + size as u32,
+                flags: Flags::RESP,
+                code: Code::OK,
+                app_proto_id: 1,
+                tenant_id: 0,
+                cap_len: 0,
+                corr_id: turn as u64,
+            };
+            let payload = Vec::from_iter(std::iter::repeat_n(turn as u8, size));
+            pushed.extend_from_slice(&header.encode());
+            pushed.extend_from_slice(&payload);
+            queue.push(&header, Bytes::new(), Bytes::from(payload));
+            let mut left = if turn < 450 { write / 64 } else { write };
+            while left > 0 && queue.has_remaining() {
+                let take = queue.chunk().len().min(left);
+                written.extend_from_slice(&queue.chunk()[..take]);
+                queue.advance(take);
+                left -= take;
+            }
+        }
+        prop_assert_eq!(queue.remaining() + written.len(), pushed.len());
+        while queue.has_remaining() {
+            let take = queue.chunk().len();
+            written.extend_from_slice(queue.chunk());
+            queue.advance(take);
+        }
+        prop_assert!(written == pushed);
+    }
+
     // OAP-1-2
     #[test]
     fn a_server_does_the_same_however_its_input_is_split(

@@ -19,7 +19,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{CommonState, HandshakeKind};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 
 use crate::io::{BufferedIo, ConnectionInfo, MAX_READ, MAX_SLICES, ReadSize, TlsInfo, give_back};
@@ -251,7 +251,7 @@ where
         Self(Box::pin(std::future::ready(Err(HandshakeError::TimedOut))))
     }
 
-    fn new<F, T>(handshake: F, info: ConnectionInfo, rules: Rules) -> Self
+    fn new<F, T>(handshake: F, info: ConnectionInfo, rules: Rules, deadline: Instant) -> Self
     where
         F: Future<Output = io::Result<T>> + Send + 'static,
         T: Into<TlsStream<BufferedIo<S>>> + Send,
@@ -263,7 +263,7 @@ where
             }
         };
         Self(Box::pin(async move {
-            timeout(rules.handshake_timeout, whole)
+            timeout_at(deadline, whole)
                 .await
                 .unwrap_or(Err(HandshakeError::TimedOut))
         }))
@@ -314,16 +314,18 @@ impl Listener for TlsListener {
         loop {
             if let Poll::Ready(outcome) = self.silent.poll_next(cx) {
                 return Poll::Ready(Ok(match outcome {
-                    Some((stream, info)) => self.current().accept(stream, info),
+                    Some((stream, info, deadline)) => {
+                        self.current().accept_by(stream, info, deadline)
+                    }
                     None => TlsHandshake::timed_out(),
                 }));
             }
             if self.silent.is_full() {
                 return Poll::Pending;
             }
-            let accepted = ready!(self.tcp.poll_accept_stream(cx))?;
-            let patience = self.current().handshake_timeout();
-            self.silent.push(accepted, patience);
+            let (stream, info) = ready!(self.tcp.poll_accept_stream(cx))?;
+            let deadline = self.current().handshake_deadline();
+            self.silent.push(stream, info, deadline);
         }
     }
 }

@@ -143,7 +143,7 @@ fn body(connection: &Connection, plan: &mut Plan, index: usize, size: usize) -> 
 fn open(connection: &mut Connection, plan: &mut Plan, index: usize, now: Timestamp) {
     if connection.exchanges() >= connection.capacity() {
         // Before the body is made: compressing it again and again takes most of the time.
-        plan.at = now + Duration::from_millis(50);
+        plan.at = now + Duration::from_millis(100);
         return;
     }
     let size = plan.chunks[0];

@@ -137,7 +137,7 @@ pub(crate) fn plan(rng: &mut Rng, now: Timestamp, most: usize) -> Plan {
         chunks,
         cancel_at: cancel.then(|| at + Duration::from_micros(rng.range(0, 1_500_000))),
         server_cancels_after: rng.one_in(10).then(|| rng.size(50_000)),
-        compress: rng.one_in(30),
+        compress: rng.one_in(8),
         made: None,
         id: None,
         finished: false,

@@ -13,7 +13,9 @@ use super::plan::{EVENT, Kind, Plan, pattern};
 use super::{Sim, affordable, consume};
 
 /// How long the server works on what it never answers.
-const GIVE_UP: Duration = Duration::from_secs(30);
+const GIVE_UP: Duration = Duration::from_secs(4);
+/// And on anything at most.
+const AT_MOST: Duration = Duration::from_secs(40);
 
 /// An exchange as the server's handler sees it.
 #[derive(Debug)]
@@ -86,7 +88,10 @@ impl Sim {
                     blocked: false,
                     begun: false,
                     work_until: now + work,
-                    gives_up: now + GIVE_UP,
+                    gives_up: match self.plans[plan].kind {
+                        Kind::Never | Kind::Denied => now + GIVE_UP,
+                        _ => now + AT_MOST,
+                    },
                     over: false,
                 };
                 assert!(

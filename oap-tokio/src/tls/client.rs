@@ -11,6 +11,7 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::keys::{Certificates, Identity, resolver};
 use super::{ALPN, AlpnPolicy, BUFFER_LIMIT, PqMode, Rules, TlsError, TlsHandshake};
@@ -81,7 +82,12 @@ impl TlsClientConfig {
             .connect_with(name, BufferedIo::new(stream), |session| {
                 session.set_buffer_limit(Some(BUFFER_LIMIT));
             });
-        TlsHandshake::new(handshake, info, self.rules)
+        TlsHandshake::new(
+            handshake,
+            info,
+            self.rules,
+            Instant::now() + self.rules.handshake_timeout,
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::keys::{Certificates, Identity, Ocsp, resolver};
@@ -36,13 +37,25 @@ impl TlsServerConfig {
         }
     }
 
-    /// How long a peer may take from its connect to its first byte, and from there to the end.
-    pub(super) fn handshake_timeout(&self) -> Duration {
-        self.rules.handshake_timeout
+    /// When the handshake of a connection that is accepted now has to be complete.
+    pub(super) fn handshake_deadline(&self) -> Instant {
+        Instant::now() + self.rules.handshake_timeout
     }
 
     /// Begins the handshake on a connected `stream` of which `info` is known.
     pub fn accept<S>(&self, stream: S, info: ConnectionInfo) -> TlsHandshake<S>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.accept_by(stream, info, self.handshake_deadline())
+    }
+
+    pub(super) fn accept_by<S>(
+        &self,
+        stream: S,
+        info: ConnectionInfo,
+        deadline: Instant,
+    ) -> TlsHandshake<S>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -51,7 +64,7 @@ impl TlsServerConfig {
             .accept_with(BufferedIo::new(stream), |session| {
                 session.set_buffer_limit(Some(BUFFER_LIMIT));
             });
-        TlsHandshake::new(handshake, info, self.rules)
+        TlsHandshake::new(handshake, info, self.rules, deadline)
     }
 }
 

@@ -3,18 +3,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, Stream};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::io::ConnectionInfo;
 
 /// How many may wait at once; beyond it nothing is accepted.
 const MOST: usize = 1_024;
 
-type Accepted = (TcpStream, ConnectionInfo);
+/// A connection, what is known of it, and when its handshake has to be complete (OAP-10-1).
+type Accepted = (TcpStream, ConnectionInfo, Instant);
 
 /// Holds connections until their first byte is there, so that a peer that connects and says nothing
 /// takes a descriptor but no place among the handshakes.
@@ -28,11 +28,11 @@ impl Silent {
         self.waiting.len() >= MOST
     }
 
-    pub(super) fn push(&mut self, (stream, info): Accepted, patience: Duration) {
+    pub(super) fn push(&mut self, stream: TcpStream, info: ConnectionInfo, deadline: Instant) {
         self.waiting.push(Box::pin(async move {
             // A stream that has ended or failed has spoken, too: the handshake will tell.
-            let spoken = timeout(patience, stream.peek(&mut [0])).await.is_ok();
-            spoken.then_some((stream, info))
+            let spoken = timeout_at(deadline, stream.peek(&mut [0])).await.is_ok();
+            spoken.then_some((stream, info, deadline))
         }));
     }
 
