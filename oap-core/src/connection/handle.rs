@@ -98,7 +98,8 @@ impl<'a> Exchange<'a> {
         self.send(code, body, Fin::End)
     }
 
-    /// Server: pushes an event to the client (OAP-7-1).
+    /// Server: pushes an event to the client (OAP-7-1). A body above one frame, or above the credit
+    /// at hand, goes out as several events, which nothing on the wire ties together.
     ///
     /// # Errors
     /// As [`Exchange::send`].

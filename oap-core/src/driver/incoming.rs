@@ -145,7 +145,8 @@ impl Incoming {
         self.core.send(code, body, Fin::More)
     }
 
-    /// Pushes an event, once there is room.
+    /// Pushes an event, once there is room. A body above one frame, or above the client's credit at
+    /// hand, arrives as several events.
     ///
     /// # Errors
     /// A [`CallError`]: nothing was sent.
