@@ -148,6 +148,7 @@ fn report(home: &Path) -> Result<bool, String> {
         kept &= ok;
         let verdict = match (&row.limit, ok) {
             (Recorded, _) => "",
+            (Goal(goal, _), true) if figure > *goal => "HELD, goal not reached",
             (_, true) => "OK",
             (_, false) => "MISSED",
         };
