@@ -415,3 +415,30 @@ async fn handshakes_that_stop_half_way_give_their_places_back() {
     }
     echo_works(&server).await;
 }
+
+#[tokio::test]
+async fn an_exchange_that_failed_to_inflate_has_ended_even_if_its_slot_is_used_anew() {
+    let server = start().await;
+    let session = server.connect().await;
+    let broken = Body::compressed(Bytes::from_static(b"no stream at all"));
+    let mut first = session
+        .open(Head::new(ECHO), broken, Fin::More)
+        .await
+        .unwrap();
+    let message = first
+        .recv()
+        .await
+        .unwrap()
+        .expect("it comes back as it was");
+    let fault = first.inflate(&message.payload).unwrap_err();
+    assert_eq!(fault.reason(), Reason::BadCoding);
+    // No await between: the connection's task has not heard of the end yet.
+    let _second = session
+        .try_open(Head::new(ECHO), "next", Fin::More)
+        .unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(5), first.recv()).await;
+    assert_eq!(
+        told.expect("it is told, not left waiting").unwrap_err(),
+        fault
+    );
+}

@@ -32,7 +32,7 @@ use self::inflate::LiveBytes;
 use self::lanes::{Lanes, Reply};
 use self::timers::Timetable;
 use crate::config::Consume;
-use crate::wire::{Features, FrameFault};
+use crate::wire::Features;
 use crate::{
     Charge, CloseReason, Code, Config, Counters, Event, ExchangeId, Interest, Lane, Reason,
     SendError, Timestamp, Violation,
@@ -548,14 +548,13 @@ impl Connection {
     }
 
     fn judge_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
-        self.lanes.get_mut(lane).eof_pending = false;
-        if buf.is_empty() {
-            self.end_of_lane(lane);
-        } else {
+        let state = self.lanes.get_mut(lane);
+        state.eof_pending = false;
+        if let Err(fault) = state.decoder.finish(buf.len()) {
             buf.clear();
-            let fault = recv::framing_violation(&FrameFault::Truncated);
-            self.fail(lane, now, fault);
+            return self.fail(lane, now, recv::framing_violation(&fault));
         }
+        self.end_of_lane(lane);
     }
 
     fn finish(&mut self, reason: CloseReason) {

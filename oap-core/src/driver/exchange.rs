@@ -227,10 +227,11 @@ impl Core {
         {
             let now = self.shared.now();
             self.shared.command(|inner| {
-                inner
-                    .connection
-                    .inflate(now, self.key.id, payload)
-                    .map_err(CallError::Inflate)
+                let plain = inner.connection.inflate(now, self.key.id, payload);
+                plain.map_err(|fault| {
+                    inner.ended(self.key, CallError::Inflate(fault));
+                    CallError::Inflate(fault)
+                })
             })
         }
         #[cfg(not(feature = "comp"))]

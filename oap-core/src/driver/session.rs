@@ -153,7 +153,7 @@ impl Session {
         let nonce = self.shared().command(|inner| inner.connection.ping(sent))?;
         poll_fn(|cx| {
             let mut inner = self.shared().lock();
-            if inner.last_pong.is_some_and(|(pong, _)| pong >= nonce) {
+            if inner.last_pong.is_some_and(|pong| pong >= nonce) {
                 return Poll::Ready(Ok(()));
             }
             if let Some(reason) = &inner.closed {

@@ -36,7 +36,7 @@ pub(super) struct Inner {
     next_ticket: u64,
     /// Callers that wait for HELLO, a PONG or the end.
     watchers: Vec<Waker>,
-    pub(super) last_pong: Option<(u64, Timestamp)>,
+    pub(super) last_pong: Option<u64>,
     /// Wakers to be called once the lock is free.
     due: Vec<Waker>,
 }
@@ -209,6 +209,13 @@ impl Inner {
         end.or(self.closed.clone().map(CallError::Closed))
     }
 
+    /// The exchange has ended by a caller's doing, who is told at once. Its slot may be another's
+    /// before the event of it is handed out.
+    #[cfg(feature = "comp")]
+    pub(super) fn ended(&mut self, key: Key, end: CallError) {
+        self.mailboxes[key.mailbox].end = Some(end);
+    }
+
     pub(super) fn wait_for_room(&mut self, key: Key, waker: &Waker) {
         self.mailboxes[key.mailbox].sender = Some(waker.clone());
     }
@@ -295,7 +302,7 @@ impl Inner {
                 self.notify_watchers();
             }
             Event::Pong { nonce, .. } => {
-                self.last_pong = Some((nonce, Timestamp::ZERO));
+                self.last_pong = Some(nonce);
                 self.notify_watchers();
             }
             Event::GoAway { .. } => {

@@ -163,11 +163,6 @@ impl Decoder {
         self.pending.as_ref()
     }
 
-    /// How many bytes more the present frame needs before [`Decoder::decode`] can say more.
-    pub const fn missing(&self, buffered: usize) -> usize {
-        self.need.saturating_sub(buffered)
-    }
-
     /// What the end of the stream means with `buffered` bytes left undecoded.
     ///
     /// # Errors
