@@ -28,7 +28,7 @@ pub struct Timers {
     pub write: Duration,
     /// Without a whole frame; a PING is sent at half of it. Default 60 s.
     pub idle: Duration,
-    /// Until the HELLO is answered; then the defaults hold. Default 5 s.
+    /// Until the HELLO is answered; a client closes after it (OAP-10-6). Default 5 s.
     pub hello: Duration,
     /// Until a one-shot request is answered. Default 10 s.
     pub request: Duration,
@@ -108,7 +108,8 @@ pub struct Config {
     /// Whether every START waits for a verdict; what has none is denied (OAP-3). Default false.
     pub authorize: bool,
     /// Whether a server's slot stays taken after its END until it is released: true for hosts whose
-    /// handlers may work on after they have answered. Default false.
+    /// handlers may work on after they have answered. Default false. An exchange that
+    /// [`Event::Ended`](crate::Event::Ended) tells of keeps its slot until it is released either way.
     pub explicit_release: bool,
     /// When received bytes count as consumed.
     pub consume: Consume,

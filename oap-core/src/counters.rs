@@ -10,8 +10,16 @@ pub struct Counters {
     pub frames_received: u64,
     /// Bytes of whole frames received.
     pub bytes_received: u64,
+    /// Control frames among those received (OAP-4).
+    pub control_received: u64,
+    /// Events among those received (OAP-7).
+    pub events_received: u64,
     /// Frames encoded.
     pub frames_sent: u64,
+    /// Control frames among those sent, answers to refused requests too.
+    pub control_sent: u64,
+    /// Events among those sent.
+    pub events_sent: u64,
     /// Bytes of frames encoded.
     pub bytes_sent: u64,
     /// Frames with a reserved flag bit (OAP-2-1).

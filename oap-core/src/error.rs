@@ -64,7 +64,8 @@ pub enum Scope {
 }
 
 /// A peer's fault: what goes on the wire, and the clause that was broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code} {reason}: {message} ({clause})")]
 pub struct Violation {
     /// The code sent back.
     pub code: Code,
@@ -107,18 +108,6 @@ impl Violation {
         }
     }
 }
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}: {} ({})",
-            self.code, self.reason, self.message, self.clause
-        )
-    }
-}
-
-impl core::error::Error for Violation {}
 
 /// Which timer ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

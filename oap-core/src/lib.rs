@@ -14,6 +14,8 @@
 //! # Features
 //! `std` (default) adds what needs an operating system; `comp` (default) adds zlib payloads;
 //! `driver` the runtime-neutral driver. Without default features the crate is `no_std` + `alloc`.
+//!
+//! It builds with Rust 1.80; for a target that has no standard library, with 1.81.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 

@@ -196,6 +196,41 @@ fn frame_timers_of_other_lanes_stand_still_too() {
     assert_times_out(&mut server, secs(1), Timer::Frame);
 }
 
+// OAP-10-1 OAP-10-3
+#[test]
+fn nobody_is_blamed_for_a_silence_while_the_host_does_not_read() {
+    let mut server = Endpoint::server();
+    server.advance(secs(4));
+    server.conn.handle_pause(server.now);
+    server.now = server.now + secs(3_600);
+    server.conn.handle_timeout(server.now);
+    assert!(!server.conn.is_closed());
+    server.conn.handle_resume(server.now);
+    assert_times_out(&mut server, secs(5), Timer::FirstFrame);
+}
+
+// OAP-10-4
+#[test]
+fn a_write_timer_stands_still_while_the_host_does_not_write() {
+    let mut server = server_of("{}");
+    let id = server.open(&request(1, b""));
+    server.send(id, 200, &pattern(1_000), Fin::End);
+    server.bytes_on(Lane::FIRST, 10);
+    assert!(server.conn.poll_transmit(Lane::FIRST, server.now).is_some());
+    for _ in 0..2 {
+        server.advance(secs(2));
+        server.conn.handle_write_pause(server.now);
+        server.advance(secs(20));
+        assert!(!server.conn.is_closed());
+        server.conn.handle_write_resume(server.now);
+    }
+    server.advance(secs(1) - STEP);
+    assert!(!server.conn.is_closed());
+    server.advance(STEP);
+    let closed = Event::Closed(CloseReason::TimedOut(Timer::Write));
+    assert_eq!(server.events(), [closed]);
+}
+
 // OAP-10-4
 #[test]
 fn a_transport_that_takes_nothing_is_given_up() {

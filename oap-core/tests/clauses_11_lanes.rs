@@ -93,7 +93,7 @@ fn everything_of_an_exchange_goes_on_its_lane() {
     server.push(id, b"event");
     server.send(id, 200, &pattern(100_000), Fin::More);
     server.send(id, 404, b"{}", Fin::End);
-    assert_eq!(server.conn.poll_writable_lane(), Some(SECOND));
+    assert_eq!(server.conn.poll_writable_lane(|_| true), Some(SECOND));
     assert!(server.frames().is_empty());
     let sent = server.frames_on(SECOND);
     assert!(sent.len() > 3 && sent.iter().all(|frame| frame.header.corr_id == 1));
@@ -238,7 +238,7 @@ fn a_reset_lane_cancels_its_exchanges() {
         server.frames_on(SECOND).is_empty(),
         "nobody is there to read it"
     );
-    assert_eq!(server.conn.poll_writable_lane(), None);
+    assert_eq!(server.conn.poll_writable_lane(|_| true), None);
     server.feed_bytes(Lane::FIRST, b"");
     assert!(server.conn.interest().read);
     assert_eq!(server.conn.exchanges(), 2, "the handler still works");
@@ -269,6 +269,38 @@ fn a_reset_lane_cancels_its_exchanges() {
         }
     ));
     client.assert_alive();
+}
+
+#[test]
+fn what_nobody_can_write_any_more_is_no_obligation() {
+    let mut server = two_lanes();
+    let pings: Vec<Raw> = (1..=64).map(ping).collect();
+    server.feed_bytes(SECOND, &bytes_of(&pings));
+    assert!(!server.conn.interest().read);
+    server.conn.drop_output(SECOND);
+    server.check();
+    assert!(server.conn.interest().read || server.conn.interest().again);
+    server.feed_bytes(SECOND, b"");
+    assert!(server.conn.is_lane_idle(SECOND));
+    assert!(server.frames_on(SECOND).is_empty());
+    server.assert_alive();
+}
+
+// OAP-11-9
+#[test]
+fn a_lane_that_is_reset_while_the_connection_closes_keeps_nobody_waiting() {
+    for lane in [Lane::FIRST, SECOND] {
+        let mut server = two_lanes();
+        let id = open_on(&mut server, lane, &request(1, b""));
+        server.send(id, 200, &pattern(1_000), Fin::End);
+        server.conn.close();
+        assert!(!server.conn.interest().done, "an answer is to be written");
+        for lane in [Lane::FIRST, SECOND] {
+            server.conn.handle_reset(lane, server.now);
+        }
+        server.check();
+        assert!(server.conn.interest().done);
+    }
 }
 
 // OAP-11-9 OAP-1-9

@@ -103,18 +103,19 @@ fn feed(
                     _ => None,
                 };
                 drop(event);
-                if app == App::Tidy
-                    && let Some(exchange) = ended.and_then(|id| connection.exchange(id))
-                {
-                    exchange.release();
+                if app == App::Tidy {
+                    if let Some(exchange) = ended.and_then(|id| connection.exchange(id)) {
+                        exchange.release();
+                    }
                 }
             }
         }
-        if out != Out::Unasked
-            && let Some(mut transmit) = connection.poll_transmit(Lane::FIRST, now)
-            && out == Out::Flows
-        {
-            transmit.advance(transmit.remaining());
+        if out != Out::Unasked {
+            if let Some(mut transmit) = connection.poll_transmit(Lane::FIRST, now) {
+                if out == Out::Flows {
+                    transmit.advance(transmit.remaining());
+                }
+            }
         }
         let held = counting::take_peak() - before;
         let excess = held as isize - (PER_BYTE * sent) as isize;

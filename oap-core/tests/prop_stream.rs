@@ -151,7 +151,7 @@ proptest! {
                 cap_len: 0,
                 corr_id: turn as u64,
             };
-            let payload = Vec::from_iter(std::iter::repeat_n(turn as u8, size));
+            let payload = vec![turn as u8; size];
             pushed.extend_from_slice(&header.encode());
             pushed.extend_from_slice(&payload);
             queue.push(&header, Bytes::new(), Bytes::from(payload));

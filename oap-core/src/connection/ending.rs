@@ -228,6 +228,12 @@ impl Connection {
         }
     }
 
+    /// Whether an exchange on the lane still needs it, for ACKs at least (OAP-3-18).
+    pub(super) fn is_lane_in_use(&self, lane: Lane) -> bool {
+        self.slots_on(lane)
+            .any(|slot| self.exchanges.get(slot).phase != Phase::Ended)
+    }
+
     fn slots_on(&self, lane: Lane) -> impl Iterator<Item = u32> + '_ {
         self.exchanges
             .slots()

@@ -110,10 +110,8 @@ pub(crate) struct Exchange {
     pub(crate) deadline: Timestamp,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued: usize,
-    #[expect(
-        clippy::box_collection,
-        reason = "one word in every exchange in place of three"
-    )]
+    // One word in every exchange in place of three.
+    #[allow(clippy::box_collection)]
     pub(crate) parked: Option<Box<Vec<Event>>>,
     /// The window that the peer was told for this exchange.
     pub(crate) window: u32,

@@ -96,6 +96,7 @@ impl Connection {
             .out
             .push(&header, Bytes::new(), body.into());
         self.counters.sent(header.frame_len());
+        self.counters.control_sent += 1;
         self.times.hello_sent = Some(now);
         self.peer.window = CAUTIOUS_WINDOW;
         self.peer.told = self.config.windows;

@@ -25,7 +25,7 @@ impl LiveBytes {
     }
 
     fn guard(&mut self, data: Vec<u8>) -> Bytes {
-        let live = self.0.get_or_insert_default().clone();
+        let live = self.0.get_or_insert_with(Default::default).clone();
         live.fetch_add(data.len(), Ordering::Relaxed);
         Bytes::from_owner(Inflated { data, live })
     }
@@ -160,15 +160,15 @@ impl Compression {
     /// `bytes` as a body: compressed if the peer takes that, it makes them smaller and they fit one
     /// frame and window (OAP-8-1). Larger bodies compress in pieces of some 100 KiB.
     pub fn apply(self, bytes: Bytes) -> Body {
-        if bytes.len() <= self.max_plain
-            && let Some(smaller) = deflate(&bytes)
-            && smaller.len() <= self.max_wire
-        {
-            return Body {
+        if bytes.len() > self.max_plain {
+            return bytes.into();
+        }
+        match deflate(&bytes) {
+            Some(smaller) if smaller.len() <= self.max_wire => Body {
                 bytes: smaller.into(),
                 flags: Flags::COMP,
-            };
+            },
+            _ => bytes.into(),
         }
-        bytes.into()
     }
 }

@@ -169,13 +169,19 @@ pub(super) struct Lanes {
     others: Vec<LaneState>,
     /// Lanes other than the first that may have output.
     dirty: VecDeque<Lane>,
+    /// The first lane was the last to get its turn to write.
+    after_first: bool,
     stalled: usize,
-    /// When the first of the stalled lanes stopped.
+    /// The host does not read.
+    held: bool,
+    /// Since when lanes are stalled or held.
     stopped: Timestamp,
     /// A lower bound of all frame deadlines.
     pub(super) earliest: Timestamp,
     /// A lower bound of all write deadlines.
     pub(super) earliest_write: Timestamp,
+    /// Since when the host does not write, if so.
+    writes_held: Option<Timestamp>,
 }
 
 impl Lanes {
@@ -184,10 +190,13 @@ impl Lanes {
             first: LaneState::new(max_frame),
             others: Vec::new(),
             dirty: VecDeque::new(),
+            after_first: false,
             stalled: 0,
+            held: false,
             stopped: Timestamp::ZERO,
             earliest: Timestamp::MAX,
             earliest_write: Timestamp::MAX,
+            writes_held: None,
         }
     }
 
@@ -271,14 +280,20 @@ impl Lanes {
             .map(|(at, state)| (Lane(at as u16), state))
     }
 
+    /// Drops what waits to be written on the lane; returns how many obligatory replies that were.
+    pub(super) fn drop_output(&mut self, lane: Lane) -> usize {
+        let state = self.get_mut(lane);
+        state.out = FrameQueue::new();
+        state.acks.clear();
+        state.ready.clear();
+        let replies = state.replies.drain(..);
+        replies.filter(Reply::is_obligatory).count()
+    }
+
     /// The lane is gone, and what waited on it; returns how many obligatory replies that were.
     pub(super) fn close(&mut self, lane: Lane, max_frame: u32) -> usize {
+        let obligations = self.drop_output(lane);
         let state = self.get_mut(lane);
-        let obligations = state
-            .replies
-            .iter()
-            .filter(|reply| reply.is_obligatory())
-            .count();
         let stalled = usize::from(state.stalled);
         *state = LaneState {
             dirty: state.dirty,
@@ -294,13 +309,67 @@ impl Lanes {
         self.stalled > 0
     }
 
+    /// Whether decoding of the lane has stopped for want of room.
+    pub(super) fn is_stalled(&self, lane: Lane) -> bool {
+        self.try_get(lane).is_some_and(|state| state.stalled)
+    }
+
+    /// Whether reading has stopped, by want of room or the host's doing: timers of what the peer
+    /// has to send stand still (OAP-10-3).
+    #[inline]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stalled > 0 || self.held
+    }
+
+    /// The host stops reading all lanes.
+    pub(super) fn hold(&mut self, now: Timestamp) {
+        if !self.is_stopped() {
+            self.stopped = now;
+        }
+        self.held = true;
+    }
+
+    /// The host reads again; returns whether it had stopped.
+    pub(super) fn release(&mut self, now: Timestamp) -> bool {
+        let was_held = core::mem::take(&mut self.held);
+        if was_held && !self.is_stopped() {
+            self.shift_frame_timers(now.saturating_since(self.stopped));
+        }
+        was_held
+    }
+
+    /// The host stops writing.
+    pub(super) fn hold_writes(&mut self, now: Timestamp) {
+        self.writes_held.get_or_insert(now);
+    }
+
+    /// The host writes again: the time between does not count.
+    pub(super) fn release_writes(&mut self, now: Timestamp) {
+        if let Some(since) = self.writes_held.take() {
+            let by = now.saturating_since(since);
+            for (_, state) in self.iter_mut() {
+                state.write_deadline = state.write_deadline + by;
+            }
+        }
+    }
+
+    /// When a write timer runs out at the earliest.
+    #[inline]
+    pub(super) fn writes_due(&self) -> Timestamp {
+        if self.writes_held.is_some() {
+            Timestamp::MAX
+        } else {
+            self.earliest_write
+        }
+    }
+
     /// Decoding of the lane stopped for want of room; frame timers stand still (OAP-10-3).
     pub(super) fn stall(&mut self, lane: Lane, now: Timestamp) {
         let state = self.get_mut(lane);
         state.frame_deadline = Timestamp::MAX;
         if !state.stalled {
             state.stalled = true;
-            if self.stalled == 0 {
+            if !self.is_stopped() {
                 self.stopped = now;
             }
             self.stalled += 1;
@@ -313,7 +382,7 @@ impl Lanes {
         let was_stalled = core::mem::take(&mut self.get_mut(lane).stalled);
         if was_stalled {
             self.stalled -= 1;
-            if self.stalled == 0 {
+            if !self.is_stopped() {
                 self.shift_frame_timers(now.saturating_since(self.stopped));
             }
         }
@@ -346,20 +415,28 @@ impl Lanes {
         }
     }
 
-    pub(super) fn next_with_output(&mut self) -> Option<Lane> {
-        if self.first.has_output() {
+    /// The next lane with output among those that `takes` any, each in its turn.
+    pub(super) fn next_with_output(&mut self, mut takes: impl FnMut(Lane) -> bool) -> Option<Lane> {
+        let first = self.first.has_output() && takes(Lane::FIRST);
+        if first && !self.after_first {
+            self.after_first = true;
             return Some(Lane::FIRST);
         }
-        while let Some(&lane) = self.dirty.front() {
+        self.after_first = false;
+        for _ in 0..self.dirty.len() {
+            let lane = self.dirty[0];
             if self.get_mut(lane).has_output() {
                 // Behind the others for the next call, so that no lane starves another.
                 self.dirty.rotate_left(1);
-                return Some(lane);
+                if takes(lane) {
+                    return Some(lane);
+                }
+            } else {
+                self.get_mut(lane).dirty = false;
+                self.dirty.pop_front();
             }
-            self.get_mut(lane).dirty = false;
-            self.dirty.pop_front();
         }
-        None
+        first.then_some(Lane::FIRST)
     }
 
     pub(super) fn push_reply(&mut self, lane: Lane, reply: Reply) {
@@ -375,6 +452,10 @@ impl Lanes {
     pub(super) fn push_ready(&mut self, lane: Lane, id: ExchangeId) {
         self.get_mut(lane).ready.push_back(id);
         self.touch(lane);
+    }
+
+    pub(super) fn has_output(&self, lane: Lane) -> bool {
+        self.try_get(lane).is_some_and(LaneState::has_output)
     }
 
     pub(super) fn encoded(&self, lane: Lane) -> usize {

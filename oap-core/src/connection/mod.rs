@@ -1,6 +1,7 @@
 //! One connection of either role, without any input or output of its own.
 
 mod budget;
+mod closing;
 mod control;
 mod ending;
 mod exchange;
@@ -35,7 +36,7 @@ use crate::config::Consume;
 use crate::wire::Features;
 use crate::{
     Charge, CloseReason, Code, Config, Counters, Event, ExchangeId, Interest, Lane, Reason,
-    SendError, Timestamp, Violation,
+    SendError, Timestamp,
 };
 
 pub use self::handle::{Exchange, Verdict};
@@ -240,6 +241,23 @@ impl Connection {
         self.peer.going_away
     }
 
+    /// Most payload bytes of one frame, as both sides' limits stand.
+    #[cfg(feature = "driver")]
+    pub(crate) const fn frame_payload(&self) -> usize {
+        self.max_chunk
+    }
+
+    /// Whether a lane has nothing open and nothing to write, so that this side may end it.
+    pub fn is_lane_idle(&self, lane: Lane) -> bool {
+        !self.lanes.has_output(lane) && !self.lanes.is_stalled(lane) && !self.is_lane_in_use(lane)
+    }
+
+    /// Whether decoding of a lane has stopped before its input was used up; see
+    /// [`Interest::again`].
+    pub fn is_lane_stalled(&self, lane: Lane) -> bool {
+        self.lanes.is_stalled(lane)
+    }
+
     /// Whether the connection is over; nothing is decoded any more.
     pub const fn is_closed(&self) -> bool {
         matches!(self.life, Life::Closing)
@@ -332,12 +350,21 @@ impl Connection {
         self.handle_input(lane, now, buf);
     }
 
-    /// The lane was reset in either direction: every exchange on it counts as cancelled, and its
-    /// number may be used for a new lane (OAP-11-9).
+    /// The lane was reset in either direction: every exchange on it counts as cancelled, what was to
+    /// be written on it is dropped, and its number may be used for a new lane (OAP-11-9).
     pub fn handle_reset(&mut self, lane: Lane, now: Timestamp) {
         if !self.is_closed() && self.lanes.exists(lane) {
             self.cut_lane(lane, now);
+        }
+        if self.lanes.try_get_mut(lane).is_some() {
             self.obligations -= self.lanes.close(lane, self.config.limits.max_frame());
+        }
+    }
+
+    /// Drops what is to be written on a lane on which nothing may be written any more.
+    pub fn drop_output(&mut self, lane: Lane) {
+        if self.lanes.try_get_mut(lane).is_some() {
+            self.obligations -= self.lanes.drop_output(lane);
         }
     }
 
@@ -345,6 +372,36 @@ impl Connection {
     pub fn handle_transport_error(&mut self) {
         self.write_failed = true;
         self.shut(CloseReason::Transport);
+    }
+
+    /// The peer has closed all lanes at once, in good order: nothing more can be read or written.
+    pub fn handle_peer_close(&mut self) {
+        self.write_failed = true;
+        self.shut(CloseReason::PeerClosed);
+    }
+
+    /// The host stops reading, to keep a rate say, until [`Connection::handle_resume`]: the peer is
+    /// not blamed for what it cannot get through meanwhile (OAP-10-3).
+    pub fn handle_pause(&mut self, now: Timestamp) {
+        self.lanes.hold(now);
+    }
+
+    /// The host reads again.
+    pub fn handle_resume(&mut self, now: Timestamp) {
+        if self.lanes.release(now) {
+            self.times.read_again(now);
+        }
+    }
+
+    /// The host stops writing, to keep a rate say, until [`Connection::handle_write_resume`]: the
+    /// write timers stand still.
+    pub fn handle_write_pause(&mut self, now: Timestamp) {
+        self.lanes.hold_writes(now);
+    }
+
+    /// The host writes again.
+    pub fn handle_write_resume(&mut self, now: Timestamp) {
+        self.lanes.release_writes(now);
     }
 }
 
@@ -362,10 +419,10 @@ impl Connection {
     #[inline]
     pub fn consumed(&mut self, id: ExchangeId, charge: Charge) {
         self.unhold(charge.wire_len, charge.windowed);
-        if charge.windowed
-            && let Some(slot) = self.exchanges.slot(id)
-        {
-            self.credit(slot, charge.wire_len);
+        if charge.windowed {
+            if let Some(slot) = self.exchanges.slot(id) {
+                self.credit(slot, charge.wire_len);
+            }
         }
     }
 
@@ -446,12 +503,13 @@ impl Connection {
         (interest.again || interest.event) && self.lanes.encoded(Lane::FIRST) < bytes
     }
 
-    /// The next lane that has something to write, where there are several.
-    pub fn poll_writable_lane(&mut self) -> Option<Lane> {
+    /// The next lane that has something to write, where there are several. Lanes take turns; those
+    /// that `takes` nothing are passed over.
+    pub fn poll_writable_lane(&mut self, takes: impl FnMut(Lane) -> bool) -> Option<Lane> {
         if self.write_failed {
             return None;
         }
-        self.lanes.next_with_output()
+        self.lanes.next_with_output(takes)
     }
 }
 
@@ -470,96 +528,6 @@ impl Connection {
             Stall::Room(held) => self.held < held,
             Stall::Release => self.ends_untold == 0,
         }
-    }
-
-    /// Ends the connection for a fault of the peer's: one error frame, then nothing (OAP-1-9).
-    fn fail(&mut self, lane: Lane, now: Timestamp, violation: Violation) {
-        self.counters.refuse(violation.reason);
-        if !self.is_closed() {
-            let retry_after_ms = self.config.retry_after_ms;
-            let error = Reply::error(0, violation.code, violation.reason, violation.message)
-                .retry_after(retry_after_ms);
-            self.lanes.drop_unencoded();
-            self.push_reply(lane, error);
-            self.shut_after(now, CloseReason::Violation(violation));
-        }
-    }
-
-    /// Over a connection's budget (OAP-10-9).
-    fn flood(&mut self, lane: Lane, now: Timestamp, clause: &'static str) {
-        let violation = Violation::connection(Reason::Flood, clause, "over the budget");
-        if self.peer.features.contains(Features::GOAWAY) {
-            self.counters.refuse(Reason::Flood);
-            self.lanes.drop_unencoded();
-            self.send_goaway(Code::TOO_MANY, Reason::Flood);
-            self.shut_after(now, CloseReason::Violation(violation));
-        } else {
-            self.fail(lane, now, violation);
-        }
-    }
-
-    /// Charges the budget of cancels and errors; ends the connection when it is used up.
-    fn charge_fault(&mut self, lane: Lane, now: Timestamp) {
-        if !self.is_closed() && !self.budgets.fault(now) {
-            self.flood(lane, now, "OAP-10-8");
-        }
-    }
-
-    /// Ends the connection, but still encodes the replies that the caller has queued.
-    fn shut_after(&mut self, now: Timestamp, reason: CloseReason) {
-        self.encode_all_replies();
-        self.watch_all_writes(now);
-        self.shut(reason);
-    }
-
-    fn shut(&mut self, reason: CloseReason) {
-        if !self.is_closed() {
-            self.life = Life::Closing;
-            self.lanes.stop_waiting();
-            self.lanes.drop_unencoded();
-            self.obligations = 0;
-            self.events.push_back(Event::Closed(reason));
-        }
-    }
-
-    /// Closes a connection that drains, or whose peer has ended its stream, once nothing is open.
-    fn close_if_finished(&mut self) {
-        if self.exchanges.taken() > 0 || self.is_closed() {
-            return;
-        }
-        if self.life == Life::Draining {
-            if self.may_linger() {
-                self.times.linger();
-            } else {
-                self.finish(CloseReason::Drained);
-            }
-        } else if self.eof {
-            self.finish(CloseReason::PeerClosed);
-        }
-    }
-
-    /// Whether a drained server waits for its client to close first: what the client had sent before
-    /// it read the GOAWAY is then refused instead of lost.
-    fn may_linger(&self) -> bool {
-        self.role == Role::Server
-            && !self.eof
-            && !self.config.timers.linger.is_zero()
-            && self.peer.features.contains(Features::GOAWAY)
-    }
-
-    fn judge_eof(&mut self, lane: Lane, now: Timestamp, buf: &mut BytesMut) {
-        let state = self.lanes.get_mut(lane);
-        state.eof_pending = false;
-        if let Err(fault) = state.decoder.finish(buf.len()) {
-            buf.clear();
-            return self.fail(lane, now, recv::framing_violation(&fault));
-        }
-        self.end_of_lane(lane);
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        self.encode_all_replies();
-        self.shut(reason);
     }
 
     fn push_reply(&mut self, lane: Lane, reply: Reply) {

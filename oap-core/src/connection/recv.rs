@@ -72,7 +72,10 @@ impl Connection {
         self.budgets.earn(wire);
         self.times.frame_received(now);
         match (frame.header.app_proto_id, self.role) {
-            (0, _) => self.handle_control(lane, now, frame),
+            (0, _) => {
+                self.counters.control_received += 1;
+                self.handle_control(lane, now, frame);
+            }
             (_, Role::Server) => self.handle_at_server(lane, now, frame),
             (_, Role::Client) => self.handle_at_client(lane, now, frame),
         }
@@ -323,6 +326,7 @@ impl Connection {
         };
         let id = self.exchanges.id(slot);
         if event {
+            self.counters.events_received += 1;
             self.events.push_back(Event::Pushed { id, code, payload });
         } else {
             self.events.push_back(Event::Data {
@@ -438,7 +442,7 @@ impl Connection {
         self.exchanges
             .get_mut(slot)
             .parked
-            .get_or_insert_default()
+            .get_or_insert_with(Default::default)
             .push(event);
     }
 

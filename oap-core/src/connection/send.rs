@@ -39,6 +39,9 @@ impl Connection {
             | Marks::when(windowed, Marks::WINDOWED)
             | Marks::when(fin.is_end(), Marks::FINISHED);
         let window = self.receive_window();
+        let config = &self.config;
+        self.lanes
+            .open(head.lane, config.multi_lane, &config.limits);
         let (id, exchange) = self.exchanges.open(corr);
         exchange.begin(head.lane, marks, window, self.peer.window);
         exchange.app = head.app_proto_id;
@@ -66,7 +69,12 @@ impl Connection {
         }
         // No second lane before the HELLO is answered (OAP-11-6).
         let early = head.lane != Lane::FIRST && self.times.hello_sent.is_some();
-        if early || !self.lanes.exists(head.lane) {
+        let usable = if head.lane == Lane::FIRST {
+            self.lanes.exists(head.lane)
+        } else {
+            self.config.multi_lane
+        };
+        if early || !usable {
             return Err(SendError::NoLane);
         }
         let capacity = self.capacity();

@@ -48,6 +48,14 @@ impl Timetable {
         self.trimmed = false;
     }
 
+    /// Reading, which had been stopped, goes on.
+    pub(super) fn read_again(&mut self, now: Timestamp) {
+        self.last_frame = now;
+        if !self.first_byte {
+            self.opened = now;
+        }
+    }
+
     /// Something was queued that may need trimming later.
     pub(super) fn used(&mut self) {
         self.trimmed = false;
@@ -69,7 +77,7 @@ impl Timetable {
 impl Connection {
     /// Time has passed; `now` may be earlier or later than the deadline asked for.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        if now >= self.lanes.earliest_write {
+        if now >= self.lanes.writes_due() {
             self.time_writes(now);
         }
         if self.is_closed() {
@@ -98,7 +106,7 @@ impl Connection {
     /// The earliest moment at which [`Connection::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let timers = &self.config.timers;
-        let mut deadline = self.lanes.earliest_write;
+        let mut deadline = self.lanes.writes_due();
         if !self.is_closed() {
             deadline = deadline
                 .min(self.idle_due())
@@ -147,14 +155,14 @@ impl Connection {
         }
     }
 
-    /// A client that says nothing at all holds no connection (OAP-10-1).
+    /// A client that says nothing at all holds no connection (OAP-10-1), unless nobody listens.
     fn awaits_first_byte(&self) -> bool {
-        self.role == Role::Server && !self.times.first_byte
+        self.role == Role::Server && !self.times.first_byte && !self.lanes.is_stopped()
     }
 
     /// The idle timer stands still while this side has stopped reading (OAP-10-3).
     fn idle_due(&self) -> Timestamp {
-        if self.lanes.any_stalled() || self.eof {
+        if self.lanes.is_stopped() || self.eof {
             Timestamp::MAX
         } else {
             self.times.last_frame + self.config.timers.idle
@@ -163,7 +171,7 @@ impl Connection {
 
     /// Frame timers, too, stand still while this side has stopped reading (OAP-10-3).
     fn frames_due(&self) -> Timestamp {
-        if self.lanes.any_stalled() {
+        if self.lanes.is_stopped() {
             Timestamp::MAX
         } else {
             self.lanes.earliest
@@ -174,7 +182,7 @@ impl Connection {
     fn ping_due(&self) -> Option<Timestamp> {
         if !self.peer.features.contains(Features::PING)
             || self.times.ping.is_some()
-            || self.lanes.any_stalled()
+            || self.lanes.is_stopped()
             || self.eof
         {
             return None;

@@ -23,8 +23,9 @@ const REPLY_MARK: usize = 1024;
 
 /// Bytes lent to the transport's writer.
 ///
-/// As a [`Buf`] it knows `chunks_vectored`: all frames that wait can leave in one write. What the
-/// writer does not advance over is lent again.
+/// As a [`Buf`] it knows `chunks_vectored`: all frames that wait can leave in one write. Its
+/// `copy_to_bytes` hands a large payload out without a copy. What the writer does not advance over is
+/// lent again.
 #[derive(Debug)]
 pub struct Transmit<'a>(&'a mut FrameQueue);
 
@@ -55,6 +56,10 @@ impl Buf for Transmit<'_> {
     fn advance(&mut self, count: usize) {
         self.0.advance(count);
     }
+
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        self.0.copy_to_bytes(len)
+    }
 }
 
 impl Connection {
@@ -76,21 +81,24 @@ impl Connection {
 
     fn encode_replies(&mut self, lane: Lane, mark: usize) {
         let state = self.lanes.get_mut(lane);
-        while state.out.remaining() < mark
-            && let Some(reply) = state.replies.pop_front()
-        {
+        while state.out.remaining() < mark {
+            let Some(reply) = state.replies.pop_front() else {
+                break;
+            };
             self.obligations -= usize::from(reply.is_obligatory());
             self.peer.told |= reply.is_good_hello();
             let bytes = encode_reply(&reply, &mut state.out, &self.config);
             self.counters.sent(bytes);
+            self.counters.control_sent += 1;
         }
     }
 
     fn encode_acks(&mut self, lane: Lane) {
         let state = self.lanes.get_mut(lane);
-        while state.out.remaining() < REPLY_MARK
-            && let Some(id) = state.acks.pop_front()
-        {
+        while state.out.remaining() < REPLY_MARK {
+            let Some(id) = state.acks.pop_front() else {
+                break;
+            };
             let Some(slot) = self.exchanges.slot(id) else {
                 continue;
             };
@@ -113,6 +121,7 @@ impl Connection {
                 corr_id: exchange.corr,
             };
             self.counters.sent(header.frame_len());
+            self.counters.control_sent += 1;
             state.out.push_copied(&header, &body);
         }
     }
@@ -247,6 +256,8 @@ impl Connection {
         self.counters.sent(header.frame_len());
         if flags.contains(Flags::END) {
             self.sent_end(slot);
+        } else if flags.contains(Flags::EVENT) {
+            self.counters.events_sent += 1;
         }
     }
 

@@ -38,14 +38,14 @@ impl PollBudget {
     }
 
     /// Takes what was handled, and says whether anything is left.
-    pub const fn spend(&mut self, frames: u32, bytes: usize) -> bool {
+    pub fn spend(&mut self, frames: u32, bytes: usize) -> bool {
         self.frames_left = self.frames_left.saturating_sub(frames);
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         !self.is_spent()
     }
 
     /// Makes the budget full again.
-    pub const fn refill(&mut self) {
+    pub fn refill(&mut self) {
         self.frames_left = self.frames;
         self.bytes_left = self.bytes;
     }

@@ -42,10 +42,10 @@ impl Side {
         if self.ended {
             return false;
         }
-        if self.connection.interest().write
-            && let Some(mut transmit) = self.connection.poll_transmit(Lane::FIRST, now)
-        {
-            moved |= out.send(now, &mut transmit) > 0;
+        if self.connection.interest().write {
+            if let Some(mut transmit) = self.connection.poll_transmit(Lane::FIRST, now) {
+                moved |= out.send(now, &mut transmit) > 0;
+            }
         }
         if self.connection.interest().done {
             if !out.is_cut() {

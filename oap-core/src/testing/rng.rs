@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub const fn next_u64(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,18 +20,18 @@ impl Rng {
     }
 
     /// A number from `low` to `high`, both included.
-    pub const fn range(&mut self, low: u64, high: u64) -> u64 {
+    pub fn range(&mut self, low: u64, high: u64) -> u64 {
         low + self.next_u64() % (high - low + 1)
     }
 
     /// A number below `end`, for an index.
-    pub const fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next_u64() % end as u64) as usize
     }
 
     /// True once in `times`.
-    pub const fn one_in(&mut self, times: u64) -> bool {
-        self.next_u64().is_multiple_of(times)
+    pub fn one_in(&mut self, times: u64) -> bool {
+        self.next_u64() % times == 0
     }
 
     /// One of them.

@@ -242,6 +242,26 @@ impl Buf for FrameQueue {
         }
     }
 
+    /// A part of one payload is handed out without a copy.
+    ///
+    /// # Panics
+    /// If `len` passes what remains, as [`Buf::copy_to_bytes`] says.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        if let Some(bytes) = self.shared(len) {
+            self.advance(len);
+            return bytes;
+        }
+        assert!(len <= self.len, "cannot copy past the end");
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let chunk = self.chunk();
+            let take = chunk.len().min(len - bytes.len());
+            bytes.extend_from_slice(&chunk[..take]);
+            self.advance(take);
+        }
+        bytes.into()
+    }
+
     /// # Panics
     /// If `count` passes what remains, as [`Buf::advance`] says.
     #[inline]
@@ -254,6 +274,14 @@ impl Buf for FrameQueue {
         } else {
             self.advance_within(count)
         }
+    }
+}
+
+impl FrameQueue {
+    /// The payload that comes next, if `len` bytes of it are still there.
+    fn shared(&self, len: usize) -> Option<Bytes> {
+        let part = self.parts.front()?;
+        (part.inline == 0 && len <= part.tail.len()).then(|| part.tail.slice(..len))
     }
 }
 
@@ -315,6 +343,23 @@ mod tests {
         for step in [1, 3, 37, 100, 4_096] {
             assert_eq!(drain(&mut filled(), step), whole, "in steps of {step}");
         }
+    }
+
+    #[test]
+    fn a_large_payload_is_handed_out_as_it_is() {
+        let payload = Bytes::from(alloc::vec![7; 5_000]);
+        let mut queue = FrameQueue::new();
+        push(&mut queue, 1, payload.clone());
+        push(&mut queue, 2, Bytes::from_static(b"small"));
+        assert_eq!(queue.copy_to_bytes(37).len(), 37);
+        assert_eq!(queue.copy_to_bytes(1_000).as_ptr(), payload.as_ptr());
+        let rest = queue.copy_to_bytes(4_000);
+        assert_eq!(rest.as_ptr(), payload[1_000..].as_ptr());
+        assert_eq!(&queue.copy_to_bytes(42)[37..], b"small");
+        assert!(!queue.has_remaining());
+
+        let whole = drain(&mut filled(), usize::MAX);
+        assert_eq!(filled().copy_to_bytes(whole.len()), whole);
     }
 
     #[cfg(feature = "std")]

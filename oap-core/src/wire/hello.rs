@@ -120,7 +120,7 @@ macro_rules! name_set {
             }
 
             /// Adds everything in `other`.
-            pub const fn insert(&mut self, other: Self) {
+            pub fn insert(&mut self, other: Self) {
                 self.0 |= other.0;
             }
 
@@ -264,7 +264,7 @@ impl Hello {
         reader.finish()?;
         // Sorted, 4 KiB of keys cost a few ten thousand steps at most, whatever they are.
         keys.sort_unstable();
-        if keys.is_sorted_by(|one, next| one < next) {
+        if keys.windows(2).all(|pair| pair[0] < pair[1]) {
             Ok(hello)
         } else {
             Err(HelloFault::DuplicateKey)

@@ -1,9 +1,8 @@
 //! An allocator that counts, for each thread, the bytes it holds and the most it has held.
-#![allow(
-    unsafe_code,
-    reason = "a global allocator is an unsafe trait; it passes every call on to the system's"
-)]
-#![allow(dead_code, reason = "not every test looks at the peak")]
+// A global allocator is an unsafe trait; it passes every call on to the system's.
+#![allow(unsafe_code)]
+// Not every test looks at the peak.
+#![allow(dead_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -37,10 +37,11 @@ impl Sim {
             if plan.outcome.is_none()
                 && plan.id.is_some()
                 && plan.cancel_at.is_some_and(|at| now >= at)
-                && let Some(exchange) = plan.id.and_then(|id| connection.exchange(id))
             {
-                exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
-                plan.outcome = Some(Outcome::Cancelled);
+                if let Some(exchange) = plan.id.and_then(|id| connection.exchange(id)) {
+                    exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+                    plan.outcome = Some(Outcome::Cancelled);
+                }
             }
         }
     }
@@ -126,10 +127,9 @@ impl Sim {
 /// The next body of the client's: plain, or compressed where that may be. It is made once, because
 /// it may be refused for want of room many times.
 fn body(connection: &Connection, plan: &mut Plan, index: usize, size: usize) -> Body {
-    if let Some((at, made)) = &plan.made
-        && *at == plan.chunks.len()
-    {
-        return made.clone();
+    match &plan.made {
+        Some((at, made)) if *at == plan.chunks.len() => return made.clone(),
+        _ => {}
     }
     let bytes = Bytes::from_static(pattern(index, false, plan.sent, size));
     let made = match plan.compress && size < 3_000 {

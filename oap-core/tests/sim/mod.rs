@@ -163,9 +163,7 @@ impl Sim {
     }
 
     fn faults(&mut self, now: Timestamp) {
-        if let Some((at, how)) = self.cut_at
-            && now >= at
-        {
+        if let Some((_, how)) = self.cut_at.filter(|&(at, _)| now >= at) {
             self.cut_at = None;
             self.pair.cut(how);
         }
