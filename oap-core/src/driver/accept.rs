@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::server::State;
+use super::seats::State;
 use super::{Clock, Listener, Runtime};
 use crate::Timestamp;
 
@@ -49,16 +48,13 @@ impl<L: Listener, R: Runtime> AcceptLoop<L, R> {
         }
         match self.listener.poll_accept(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(handshake)) => {
+            Poll::Ready(Ok(accepted)) => {
                 self.pause = PAUSE;
-                self.state.clone().spawn(&self.runtime, handshake);
+                self.state.clone().spawn(&self.runtime, accepted);
                 Poll::Ready(())
             }
             Poll::Ready(Err(_)) => {
-                self.state
-                    .stats
-                    .accept_errors
-                    .fetch_add(1, Ordering::Relaxed);
+                self.state.accept_failed();
                 self.resume_at = Some(self.clock.now() + self.pause);
                 self.pause = (self.pause * 2).min(MAX_PAUSE);
                 Poll::Ready(())

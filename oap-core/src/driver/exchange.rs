@@ -205,10 +205,11 @@ impl Core {
         if self.over {
             return Poll::Ready(Ok(None));
         }
-        // A command, because what is consumed may be due an ACK.
-        let received = self
-            .shared
-            .command(|inner| inner.receive(self.key, cx.waker()));
+        // What is consumed may be due an ACK.
+        let received = self.shared.attempt(
+            |inner| inner.receive(self.key, cx.waker()),
+            |received| matches!(received, Ok(Some(_))),
+        );
         match received {
             Ok(None) => Poll::Pending,
             Ok(Some(message)) => {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::CallError;
 use super::exchange::Core;
 use super::shared::{Key, Shared};
+use super::telemetry::ExchangeTelemetry;
+use super::{CallError, ConnectionInfo};
 use crate::{Body, Code, ExchangeId, Fin, Payload, Reason, Start};
 
 /// A request and the way to answer it.
@@ -19,6 +20,7 @@ pub struct Incoming {
     core: Core,
     start: Start,
     first: Option<(Payload, Fin)>,
+    telemetry: ExchangeTelemetry,
 }
 
 /// A whole request, for handlers that need no stream.
@@ -29,6 +31,16 @@ pub struct Request {
     pub start: Start,
     /// The body, inflated.
     pub body: Bytes,
+}
+
+impl Request {
+    /// A request as a handler gets it: for what stands before handlers, and for their tests.
+    pub fn new(start: Start, body: impl Into<Bytes>) -> Self {
+        Self {
+            start,
+            body: body.into(),
+        }
+    }
 }
 
 /// A whole answer.
@@ -80,6 +92,7 @@ impl Incoming {
         start: Start,
         payload: Payload,
         fin: Fin,
+        telemetry: ExchangeTelemetry,
     ) -> Self {
         Self {
             core: Core {
@@ -89,12 +102,18 @@ impl Incoming {
             },
             start,
             first: Some((payload, fin)),
+            telemetry,
         }
     }
 
     /// Where it came from, for the task that runs its handler.
     pub(super) fn origin(&self) -> (Arc<Shared>, ExchangeId) {
         (self.core.shared.clone(), self.core.key.id)
+    }
+
+    /// What is known of the connection that it came on.
+    pub fn connection(&self) -> &ConnectionInfo {
+        self.core.shared.info()
     }
 
     /// What the START said.
@@ -189,6 +208,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.telemetry.ended(|| self.core.shared.now());
         self.core.shared.command(|inner| {
             if let Some(exchange) = inner.connection.exchange(self.core.key.id) {
                 exchange.release();

@@ -9,19 +9,32 @@ mod accept;
 mod error;
 mod exchange;
 mod incoming;
+mod info;
+mod inputs;
+mod lanes;
+mod rates;
 mod runtime;
+mod seats;
 mod server;
 mod service;
 mod session;
 mod shared;
 mod task;
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
+#[cfg(not(feature = "telemetry"))]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod test_apps;
 
 pub use error::{CallError, ConnectError};
 pub use exchange::{Exchange, Message, MessageKind};
 pub use incoming::{Incoming, Request, Response};
-pub use runtime::{Clock, HandshakeError, Listener, Runtime, Transport};
+pub use info::{ConnectionInfo, PeerKey, TlsInfo};
+pub use rates::Rates;
+pub use runtime::{
+    Accepted, Clock, HandshakeError, LaneError, Lanes, Listener, Runtime, Transport, dial,
+};
 pub use server::{DrainReport, Server, ServerOptions, ServerStats};
 pub use service::{Authorizer, Handler, Service};
 pub use session::Session;

@@ -1,23 +1,23 @@
 //! A server: an accept loop, its connections, and their drain.
 
-use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::vec::Vec;
 
 use super::accept::AcceptLoop;
+use super::rates::Rates;
+use super::seats::State;
 use super::service::Service;
-use super::shared::Shared;
-use super::task::Task;
-use super::{Clock, HandshakeError, Listener, Runtime, Transport};
+use super::{Clock, Listener, Runtime};
 use crate::config::Consume;
-use crate::{Config, Connection, Timers, Timestamp};
+use crate::{Config, Timers};
 
 /// How long a drained connection waits for its client to close first, where nothing else is set.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long connections that are cut off may take to tell their peers.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long tasks may take to stop once they are told.
+const ABORT_TIME: Duration = Duration::from_millis(100);
 
 /// What a server decides besides its connections' [`Config`].
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,14 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct ServerOptions {
     /// Handshakes at once. Default 2 per core.
     pub handshakes: usize,
-    /// Connections at once; further ones wait in the kernel's backlog. Default 1,024.
+    /// Connections at once, handshakes among them; further ones wait in the kernel's backlog.
+    /// Default 1,024.
     pub max_connections: usize,
+    /// Connections at once of one [`PeerKey`](super::PeerKey), handshakes among them; further ones
+    /// are closed at once. Default 0: as many as it likes.
+    pub per_peer_connections: usize,
+    /// Byte rates. Default all off.
+    pub rates: Rates,
 }
 
 impl Default for ServerOptions {
@@ -35,6 +41,8 @@ impl Default for ServerOptions {
         Self {
             handshakes: 2 * cores,
             max_connections: 1_024,
+            per_peer_connections: 0,
+            rates: Rates::default(),
         }
     }
 }
@@ -44,6 +52,20 @@ impl ServerOptions {
     #[must_use]
     pub const fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
+        self
+    }
+
+    /// As it is, with this many connections of one peer at once; 0 is off.
+    #[must_use]
+    pub const fn with_per_peer_connections(mut self, connections: usize) -> Self {
+        self.per_peer_connections = connections;
+        self
+    }
+
+    /// As it is, with these byte rates.
+    #[must_use]
+    pub const fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
         self
     }
 
@@ -63,8 +85,14 @@ pub struct ServerStats {
     pub accepted: u64,
     /// Handshakes that failed or timed out.
     pub handshakes_failed: u64,
+    /// Connections closed at once because their peer had as many as it may.
+    pub refused_peers: u64,
     /// Accepts that failed, for want of descriptors say.
     pub accept_errors: u64,
+    /// Times that a connection had to wait to keep a rate.
+    pub throttled: u64,
+    /// Handshakes under way.
+    pub handshakes: usize,
     /// Connections that are up.
     pub connections: usize,
 }
@@ -101,12 +129,22 @@ impl Server {
         config: Config,
         options: ServerOptions,
     ) -> Self {
+        let config = Self::own(config, &service);
+        let state = Arc::new(State::new(listener.backend(), service, config, options));
+        runtime.spawn(AcceptLoop::new(state.clone(), runtime.clone(), listener));
+        Self {
+            handle: Arc::new(Handle { state }),
+        }
+    }
+
+    /// What a server decides in its connections' configuration.
+    fn own(config: Config, service: &Service) -> Config {
         let linger = if config.timers.linger.is_zero() {
             LINGER
         } else {
             config.timers.linger
         };
-        let config = Config {
+        Config {
             timers: Timers {
                 linger,
                 ..config.timers
@@ -120,28 +158,28 @@ impl Server {
             explicit_release: true,
             authorize: config.authorize || service.has_authorizer(),
             ..config
-        };
-        let state = Arc::new(State {
-            options,
-            config: Arc::new(config),
-            service: Arc::new(service),
-            stats: Totals::default(),
-            live: Mutex::new(Live::default()),
-        });
-        runtime.spawn(AcceptLoop::new(state.clone(), runtime.clone(), listener));
-        Self {
-            handle: Arc::new(Handle { state }),
         }
+    }
+
+    /// Connections accepted from now on get this configuration and these options; those that are up
+    /// go on as they are.
+    pub fn reload(&self, config: Config, options: ServerOptions) {
+        let state = &self.handle.state;
+        state.reload(Self::own(config, state.service()), options);
     }
 
     /// Totals so far.
     pub fn stats(&self) -> ServerStats {
-        let state = &self.handle.state;
+        let stats = &self.handle.state.stats;
+        let (connections, handshakes) = self.handle.state.census();
         ServerStats {
-            accepted: state.stats.accepted.load(Ordering::Relaxed),
-            handshakes_failed: state.stats.handshakes_failed.load(Ordering::Relaxed),
-            accept_errors: state.stats.accept_errors.load(Ordering::Relaxed),
-            connections: state.lock().connections.len(),
+            accepted: stats.accepted.load(Ordering::Relaxed),
+            handshakes_failed: stats.handshakes_failed.load(Ordering::Relaxed),
+            refused_peers: stats.refused_peers.load(Ordering::Relaxed),
+            accept_errors: stats.accept_errors.load(Ordering::Relaxed),
+            throttled: stats.throttled.load(Ordering::Relaxed),
+            handshakes,
+            connections,
         }
     }
 
@@ -163,12 +201,29 @@ impl Server {
             };
         }
         let aborted = state.close_all();
-        let grace = clock.now() + Duration::from_secs(1);
-        state.ended_before(&mut clock, grace).await;
+        let grace = clock.now() + GRACE;
+        if !state.ended_before(&mut clock, grace).await {
+            state.abort_all();
+        }
         DrainReport {
-            drained: total - aborted,
+            drained: total.saturating_sub(aborted),
             aborted,
         }
+    }
+
+    /// Accepts no more and stops every task, its handlers and handshakes included, wherever they
+    /// are: peers see their connections cut. Waits until all have stopped, 100 ms at most where no
+    /// handler blocks its thread.
+    ///
+    /// Returns how many connections were up.
+    pub async fn abort<R: Runtime>(&self, runtime: &R) -> usize {
+        let state = &self.handle.state;
+        state.stop();
+        let aborted = state.abort_all();
+        let mut clock = runtime.clock();
+        let deadline = clock.now() + ABORT_TIME;
+        state.ended_before(&mut clock, deadline).await;
+        aborted
     }
 }
 
@@ -180,207 +235,9 @@ impl Drop for Handle {
     }
 }
 
-/// What the accept loop, the connections and the handles share.
-pub(super) struct State {
-    pub(super) options: ServerOptions,
-    config: Arc<Config>,
-    service: Arc<Service>,
-    pub(super) stats: Totals,
-    live: Mutex<Live>,
-}
-
-#[derive(Default)]
-pub(super) struct Totals {
-    pub(super) accepted: AtomicU64,
-    pub(super) handshakes_failed: AtomicU64,
-    pub(super) accept_errors: AtomicU64,
-}
-
-#[derive(Default)]
-struct Live {
-    connections: BTreeMap<u64, Arc<Shared>>,
-    next: u64,
-    /// Connections whose handshake is under way.
-    handshakes: usize,
-    stopping: bool,
-    accept_loop: Option<Waker>,
-    /// Drains that wait for the last connection's end.
-    drains: Vec<Waker>,
-}
-
-impl Live {
-    /// Whom the end of a connection or of a handshake concerns.
-    fn take_due(&mut self) -> Vec<Waker> {
-        let mut due = Vec::from_iter(self.accept_loop.take());
-        if self.is_quiet() {
-            due.append(&mut self.drains);
-        }
-        due
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.connections.is_empty() && self.handshakes == 0
-    }
-}
-
-impl State {
-    /// Runs a connection, its handshake first, as a task of its own.
-    pub(super) fn spawn<R, H, T>(self: Arc<Self>, runtime: &R, handshake: H)
-    where
-        R: Runtime,
-        T: Transport,
-        H: Future<Output = Result<T, HandshakeError>> + Send + 'static,
-    {
-        self.stats.accepted.fetch_add(1, Ordering::Relaxed);
-        self.lock().handshakes += 1;
-        // Both places are given back even if the task is dropped or panics.
-        let shaking = Shaking(self.clone());
-        let runtime_of_task = runtime.clone();
-        runtime.spawn(async move {
-            let established = handshake.await;
-            let state = shaking.0.clone();
-            match established {
-                Ok(transport) => {
-                    let (place, task) = state.join(&runtime_of_task, transport);
-                    drop(shaking);
-                    task.await;
-                    drop(place);
-                }
-                Err(_) => {
-                    state
-                        .stats
-                        .handshakes_failed
-                        .fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-    }
-
-    /// Counts a connection among the live ones. One that is established while the server stops is
-    /// drained like the others.
-    fn join<R: Runtime, T: Transport>(
-        self: &Arc<Self>,
-        runtime: &R,
-        transport: T,
-    ) -> (Place, Task<T, R::Clock>) {
-        let connection = Connection::server(self.config.clone(), runtime.now());
-        let clock = runtime.clone();
-        let shared = Shared::new(connection, move || clock.now());
-        let task = Task::server(
-            shared.clone(),
-            self.service.clone(),
-            transport,
-            runtime.clock(),
-        );
-        let mut live = self.lock();
-        live.next += 1;
-        let id = live.next;
-        if live.stopping {
-            shared.command(|inner| inner.connection.drain());
-        }
-        live.connections.insert(id, shared);
-        (
-            Place {
-                state: self.clone(),
-                id,
-            },
-            task,
-        )
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn leave(&self, id: u64) {
-        let mut live = self.lock();
-        live.connections.remove(&id);
-        let due = live.take_due();
-        drop(live);
-        due.into_iter().for_each(Waker::wake);
-    }
-
-    fn handshake_ended(&self) {
-        let mut live = self.lock();
-        live.handshakes -= 1;
-        let due = live.take_due();
-        drop(live);
-        due.into_iter().for_each(Waker::wake);
-    }
-
-    /// Whether one more connection may be accepted; the accept loop is woken when that changes.
-    pub(super) fn may_accept(&self, waker: &Waker) -> bool {
-        let mut live = self.lock();
-        live.accept_loop = Some(waker.clone());
-        live.handshakes < self.options.handshakes
-            && live.connections.len() + live.handshakes < self.options.max_connections
-    }
-
-    /// Whether the accept loop has to end.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.lock().stopping
-    }
-
-    /// Ends the accept loop and returns the connections that are up.
-    fn stop(&self) -> Vec<Arc<Shared>> {
-        let mut live = self.lock();
-        live.stopping = true;
-        let accept_loop = live.accept_loop.take();
-        let open = live.connections.values().cloned().collect();
-        drop(live);
-        accept_loop.into_iter().for_each(Waker::wake);
-        open
-    }
-
-    fn close_all(&self) -> usize {
-        let open: Vec<Arc<Shared>> = self.lock().connections.values().cloned().collect();
-        for shared in &open {
-            shared.command(|inner| inner.connection.close());
-        }
-        open.len()
-    }
-
-    /// Waits for the last connection's end; false if the deadline came first.
-    async fn ended_before(&self, clock: &mut impl Clock, deadline: Timestamp) -> bool {
-        poll_fn(|cx| {
-            let mut live = self.lock();
-            if live.is_quiet() {
-                return Poll::Ready(true);
-            }
-            live.drains.push(cx.waker().clone());
-            drop(live);
-            clock.poll_deadline(cx, deadline).map(|()| false)
-        })
-        .await
-    }
-}
-
-/// A handshake under way.
-struct Shaking(Arc<State>);
-
-impl Drop for Shaking {
-    fn drop(&mut self) {
-        self.0.handshake_ended();
-    }
-}
-
-/// A connection's place among the live ones.
-struct Place {
-    state: Arc<State>,
-    id: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.state.leave(self.id);
-    }
-}
-
 /// A key for the tables of exchanges that no peer knows.
-#[expect(
-    clippy::disallowed_types,
-    reason = "a server is a host: it draws its secret once"
-)]
+// A server is a host: it draws its secret once.
+#[allow(clippy::disallowed_types)]
 fn secret() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new()

@@ -2,13 +2,13 @@
 
 use std::boxed::Box;
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::shared::Shared;
+use super::shared::{Key, Shared};
 use super::{CallError, Incoming, Request, Response};
 use crate::{Code, ExchangeId, Reason, Start, Verdict};
 
@@ -71,7 +71,10 @@ impl Service {
     pub fn handle(mut self, app_proto_id: u16, handler: impl Handler) -> Self {
         let boxed: BoxHandler = Box::new(move |incoming| {
             let (shared, id) = incoming.origin();
-            Box::pin(until_ended(shared, id, handler.handle(incoming)))
+            match caught(|| handler.handle(incoming)) {
+                Some(future) => Box::pin(until_ended(shared, id, future)),
+                None => Box::pin(ready(())),
+            }
         });
         self.handlers.insert(app_proto_id, boxed);
         self
@@ -94,8 +97,18 @@ impl Service {
     /// Lets `authorizer` decide on every START; what it does not allow is denied.
     #[must_use]
     pub fn authorize(mut self, authorizer: impl Authorizer) -> Self {
-        self.authorizer = Some(Box::new(move |start| Box::pin(authorizer.authorize(start))));
+        self.authorizer = Some(Box::new(move |start| {
+            match caught(|| authorizer.authorize(start)) {
+                Some(future) => Box::pin(future),
+                None => Box::pin(ready(Verdict::Deny)),
+            }
+        }));
         self
+    }
+
+    /// The applications that have a handler.
+    pub fn apps(&self) -> impl Iterator<Item = u16> + '_ {
+        self.handlers.keys().copied()
     }
 
     /// Whether there is an authorizer.
@@ -119,19 +132,33 @@ impl Service {
     }
 }
 
+/// What `make` returns, or nothing where it panics: that costs one exchange, not the connection.
+fn caught<T>(make: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(make)).ok()
+}
+
 /// Runs a handler until it ends, or its exchange has ended without it; then its future is dropped.
 ///
 /// A panic costs the handler its exchange, which is answered 500 as it is dropped.
 async fn until_ended(shared: Arc<Shared>, id: ExchangeId, handler: impl Future<Output = ()>) {
     let mut handler = pin!(handler);
     poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
-        if !matches!(polled, Ok(Poll::Pending)) || shared.lock().watch_end(id, cx.waker()) {
+        let polled = caught(|| handler.as_mut().poll(cx));
+        if polled != Some(Poll::Pending) || shared.lock().watch_end(id, cx.waker()) {
             return Poll::Ready(());
         }
         Poll::Pending
     })
     .await;
+}
+
+/// Lets an authorizer decide on an exchange until that has ended, in vain perhaps: then the verdict
+/// is dropped, and the slot is free. One that panics denies.
+pub(super) async fn decide(shared: Arc<Shared>, key: Key, verdict: BoxFuture<Verdict>) {
+    let mut decided = Verdict::Deny;
+    until_ended(shared.clone(), key.id, async { decided = verdict.await }).await;
+    let now = shared.now();
+    shared.command(|inner| inner.authorize(key, now, decided));
 }
 
 async fn serve_unary<F, T>(mut incoming: Incoming, handler: &F)

@@ -2,14 +2,15 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::shared::{HelloState, Shared};
+use super::shared::{HelloState, Inner, Shared};
 use super::task::Task;
-use super::{CallError, ConnectError, Exchange, Response, Runtime, Transport};
+use super::telemetry::ConnectionTelemetry;
+use super::{CallError, ConnectError, ConnectionInfo, Exchange, Lanes, Response, Runtime};
 use crate::config::Consume;
 use crate::wire::Hello;
 use crate::{Body, CloseReason, Config, Connection, Counters, Fin, Head, SendError};
@@ -36,18 +37,22 @@ impl Session {
     /// [`ConnectError::Closed`] if the connection ended before that.
     pub async fn connect<R: Runtime>(
         runtime: &R,
-        transport: impl Transport,
+        transport: impl Lanes,
         config: Config,
     ) -> Result<Self, ConnectError> {
         let now = runtime.now();
         let config = Config {
             consume: Consume::Manually,
+            multi_lane: transport.is_multi(),
             ..config
         };
         let connection = Connection::client(Arc::new(config), now);
         let clock = runtime.clone();
-        let shared = Shared::new(connection, move || clock.now());
-        runtime.spawn(Task::client(shared.clone(), transport, runtime.clock()));
+        let info = transport.info().clone();
+        let shared = Shared::new(connection, info, move || clock.now());
+        let telemetry = ConnectionTelemetry::of_client(transport.info());
+        let task = Task::client(shared.clone(), transport, runtime.clock(), telemetry);
+        runtime.spawn(task);
         let session = Self {
             handle: Arc::new(Handle { shared }),
         };
@@ -59,16 +64,10 @@ impl Session {
     }
 
     async fn hello_answered(&self) -> Result<(), CloseReason> {
-        poll_fn(|cx| {
-            let mut inner = self.shared().lock();
-            match (&inner.closed, &inner.hello) {
-                (Some(reason), _) => Poll::Ready(Err(reason.clone())),
-                (None, HelloState::Awaited) => {
-                    inner.watch(cx.waker());
-                    Poll::Pending
-                }
-                (None, _) => Poll::Ready(Ok(())),
-            }
+        self.watch(|inner| match (&inner.closed, &inner.hello) {
+            (Some(reason), _) => Some(Err(reason.clone())),
+            (None, HelloState::Awaited) => None,
+            (None, _) => Some(Ok(())),
         })
         .await
     }
@@ -81,7 +80,9 @@ impl Session {
     /// # Errors
     /// A [`CallError`]. An answer of 400 and up is an answer: see [`Response::error`].
     pub async fn request(&self, head: Head, body: impl Into<Body>) -> Result<Response, CallError> {
-        self.open(head, body, Fin::End)
+        let body = body.into();
+        let share = body.len() <= self.shared().lock().connection.frame_payload();
+        self.open_on(head, body, Fin::End, share)
             .await?
             .response(RESPONSE_LIMIT)
             .await
@@ -101,25 +102,36 @@ impl Session {
         body: impl Into<Body>,
         fin: Fin,
     ) -> Result<Exchange, CallError> {
-        let body = body.into();
+        self.open_on(head, body.into(), fin, false).await
+    }
+
+    async fn open_on(
+        &self,
+        head: Head,
+        body: Body,
+        fin: Fin,
+        share: bool,
+    ) -> Result<Exchange, CallError> {
         let mut place = Place {
             shared: self.shared(),
             ticket: None,
         };
-        poll_fn(|cx| match self.try_open(head.clone(), body.clone(), fin) {
-            Err(CallError::Send(SendError::OverCapacity { .. })) => {
-                let mut inner = self.shared().lock();
-                let ticket = *place.ticket.get_or_insert_with(|| inner.take_ticket());
-                inner.wait_for_slot(ticket, cx.waker());
-                // A slot may have come free between the attempt and the queue.
-                let free = inner.connection.exchanges() < inner.connection.capacity();
-                if free {
-                    cx.waker().wake_by_ref();
+        poll_fn(
+            |cx| match self.try_open_on(head.clone(), body.clone(), fin, share) {
+                Err(CallError::Send(SendError::OverCapacity { .. })) => {
+                    let mut inner = self.shared().lock();
+                    let ticket = *place.ticket.get_or_insert_with(|| inner.take_ticket());
+                    inner.wait_for_slot(ticket, cx.waker());
+                    // A slot may have come free between the attempt and the queue.
+                    let free = inner.connection.exchanges() < inner.connection.capacity();
+                    if free {
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Pending
                 }
-                Poll::Pending
-            }
-            result => Poll::Ready(result),
-        })
+                result => Poll::Ready(result),
+            },
+        )
         .await
     }
 
@@ -133,14 +145,24 @@ impl Session {
         body: impl Into<Body>,
         fin: Fin,
     ) -> Result<Exchange, CallError> {
-        let (now, body) = (self.shared().now(), body.into());
-        let key = self.shared().command(|inner| {
+        self.try_open_on(head, body.into(), fin, false)
+    }
+
+    fn try_open_on(
+        &self,
+        head: Head,
+        body: Body,
+        fin: Fin,
+        share: bool,
+    ) -> Result<Exchange, CallError> {
+        let now = self.shared().now();
+        let open = |inner: &mut Inner| {
             if let Some(reason) = &inner.closed {
                 return Err(CallError::Closed(reason.clone()));
             }
-            let id = inner.connection.request(now, head, body, fin)?;
-            Ok(inner.adopt(id))
-        })?;
+            Ok(inner.open(now, head, body, fin, share)?)
+        };
+        let key = self.shared().attempt(open, Result::is_ok)?;
         Ok(Exchange::new(self.handle.shared.clone(), key, fin.is_end()))
     }
 
@@ -151,16 +173,12 @@ impl Session {
     pub async fn ping(&self) -> Result<Duration, CallError> {
         let sent = self.shared().now();
         let nonce = self.shared().command(|inner| inner.connection.ping(sent))?;
-        poll_fn(|cx| {
-            let mut inner = self.shared().lock();
+        self.watch(|inner| {
             if inner.last_pong.is_some_and(|pong| pong >= nonce) {
-                return Poll::Ready(Ok(()));
+                return Some(Ok(()));
             }
-            if let Some(reason) = &inner.closed {
-                return Poll::Ready(Err(CallError::Closed(reason.clone())));
-            }
-            inner.watch(cx.waker());
-            Poll::Pending
+            let closed = inner.closed.clone();
+            closed.map(|reason| Err(CallError::Closed(reason)))
         })
         .await?;
         Ok(self.shared().now().saturating_since(sent))
@@ -185,6 +203,11 @@ impl Session {
         bytes.into()
     }
 
+    /// What is known of the connection.
+    pub fn info(&self) -> &ConnectionInfo {
+        self.shared().info()
+    }
+
     /// What was received, sent, ignored and refused so far.
     pub fn counters(&self) -> Counters {
         self.shared().lock().connection.counters().clone()
@@ -197,13 +220,9 @@ impl Session {
 
     /// Waits until the server takes no new exchanges on this connection, or it has ended.
     pub async fn going_away(&self) {
-        poll_fn(|cx| {
-            let mut inner = self.shared().lock();
-            if inner.connection.is_going_away() || inner.closed.is_some() {
-                return Poll::Ready(());
-            }
-            inner.watch(cx.waker());
-            Poll::Pending
+        self.watch(|inner| {
+            let going_away = inner.connection.is_going_away() || inner.closed.is_some();
+            going_away.then_some(())
         })
         .await;
     }
@@ -220,17 +239,16 @@ impl Session {
 
     /// Waits for the connection's end and tells why.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| {
-            let mut inner = self.shared().lock();
-            match &inner.closed {
-                Some(reason) => Poll::Ready(reason.clone()),
-                None => {
-                    inner.watch(cx.waker());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+        self.watch(|inner| inner.closed.clone()).await
+    }
+
+    /// Waits until `look` finds something. It looks again after HELLO, a PONG and the end.
+    async fn watch<T>(&self, look: impl Fn(&Inner) -> Option<T>) -> T {
+        let mut watcher = Watcher {
+            shared: self.shared(),
+            ticket: None,
+        };
+        poll_fn(|cx| watcher.poll(cx, &look)).await
     }
 
     fn shared(&self) -> &Shared {
@@ -242,6 +260,31 @@ impl Session {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.command(|inner| inner.connection.drain());
+    }
+}
+
+/// Somebody who watches the connection, until the future that holds it is dropped.
+struct Watcher<'a> {
+    shared: &'a Shared,
+    ticket: Option<u64>,
+}
+
+impl Watcher<'_> {
+    fn poll<T>(&mut self, cx: &Context<'_>, look: impl Fn(&Inner) -> Option<T>) -> Poll<T> {
+        let mut inner = self.shared.lock();
+        if let Some(found) = look(&inner) {
+            return Poll::Ready(found);
+        }
+        let ticket = *self.ticket.get_or_insert_with(|| inner.take_ticket());
+        inner.watch(ticket, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        let stop = |ticket| self.shared.lock().stop_watching(ticket);
+        drop(self.ticket.map(stop));
     }
 }
 

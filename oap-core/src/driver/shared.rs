@@ -1,15 +1,17 @@
 //! What a connection's task and its handles share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::vec::Vec;
 
-use super::{CallError, Message, MessageKind};
+use super::lanes::LanePool;
+use super::{CallError, ConnectionInfo, Message, MessageKind};
 use crate::wire::Hello;
 use crate::{
-    Charge, CloseReason, Code, Connection, Event, ExchangeId, Fin, Payload, Start, Timestamp,
-    Verdict,
+    Body, Charge, CloseReason, Code, Connection, Event, ExchangeId, Fin, Head, Lane, Payload, Role,
+    SendError, Start, Timestamp, Verdict,
 };
 
 /// The state machine behind a lock. The lock is never held across an await, and no waker is called
@@ -17,6 +19,8 @@ use crate::{
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     now: std::boxed::Box<dyn Fn() -> Timestamp + Send + Sync>,
+    info: ConnectionInfo,
+    aborted: AtomicBool,
 }
 
 pub(super) struct Inner {
@@ -26,6 +30,10 @@ pub(super) struct Inner {
     vacant: Vec<usize>,
     /// By slot: which mailbox its exchange has.
     routes: Vec<usize>,
+    /// A client's lanes, where there are several.
+    lanes: Option<LanePool>,
+    /// Lanes whose exchange nobody holds any more.
+    pub(super) retired: Vec<Lane>,
     pub(super) hello: HelloState,
     pub(super) closed: Option<CloseReason>,
     /// The connection's task, while it sleeps. While it runs it looks at everything again before it
@@ -35,7 +43,7 @@ pub(super) struct Inner {
     slot_waiters: VecDeque<(u64, Waker)>,
     next_ticket: u64,
     /// Callers that wait for HELLO, a PONG or the end.
-    watchers: Vec<Waker>,
+    watchers: BTreeMap<u64, Waker>,
     pub(super) last_pong: Option<u64>,
     /// Wakers to be called once the lock is free.
     due: Vec<Waker>,
@@ -60,6 +68,8 @@ pub(super) struct Key {
 #[derive(Default)]
 struct Mailbox {
     id: Option<ExchangeId>,
+    /// The lane that the exchange has for itself.
+    lane: Option<Lane>,
     messages: VecDeque<(Message, Charge)>,
     end: Option<CallError>,
     /// The end is one that stops the handler.
@@ -79,8 +89,11 @@ pub(super) enum Work {
 impl Shared {
     pub(super) fn new(
         connection: Connection,
+        info: ConnectionInfo,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Arc<Self> {
+        let is_client = connection.role() == Role::Client;
+        let lanes = (is_client && connection.config().multi_lane).then(LanePool::default);
         let awaited = connection.config().hello;
         Arc::new(Self {
             inner: Mutex::new(Inner {
@@ -88,6 +101,8 @@ impl Shared {
                 mailboxes: Vec::new(),
                 vacant: Vec::new(),
                 routes: Vec::new(),
+                lanes,
+                retired: Vec::new(),
                 hello: if awaited {
                     HelloState::Awaited
                 } else {
@@ -97,11 +112,13 @@ impl Shared {
                 task: None,
                 slot_waiters: VecDeque::new(),
                 next_ticket: 0,
-                watchers: Vec::new(),
+                watchers: BTreeMap::new(),
                 last_pong: None,
                 due: Vec::new(),
             }),
             now: std::boxed::Box::new(now),
+            info,
+            aborted: AtomicBool::new(false),
         })
     }
 
@@ -109,11 +126,44 @@ impl Shared {
         (self.now)()
     }
 
+    /// What is known of the connection.
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// The task ends at its next turn, which comes at once, with whatever is under way.
+    pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::Release);
+        self.command(|inner| {
+            inner.connection.handle_transport_error();
+            inner.close(CloseReason::Local);
+        });
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
     /// The state, for a command: the task is woken afterwards to carry out what it led to.
     pub(super) fn command<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        self.attempt(act, |_| true)
+    }
+
+    /// As [`Shared::command`], but the task is woken only if there is something to carry out. A
+    /// caller that is polled for nothing must not have the task polled for nothing: on an executor
+    /// that polls the caller whenever a task is woken, each would keep the other awake.
+    pub(super) fn attempt<T>(
+        &self,
+        act: impl FnOnce(&mut Inner) -> T,
+        acted: impl FnOnce(&T) -> bool,
+    ) -> T {
         let mut inner = self.lock();
         let result = act(&mut inner);
-        let task = inner.task.take();
+        let task = if acted(&result) {
+            inner.task.take()
+        } else {
+            None
+        };
         let due = core::mem::take(&mut inner.due);
         drop(inner);
         task.into_iter().chain(due).for_each(Waker::wake);
@@ -143,6 +193,45 @@ impl Inner {
     /// The task runs: commands need not wake it.
     pub(super) fn awake(&mut self) {
         self.task = None;
+    }
+
+    /// Opens an exchange. Where there are several lanes it gets one for itself, unless it is to
+    /// `share` one (OAP-11-8).
+    pub(super) fn open(
+        &mut self,
+        now: Timestamp,
+        mut head: Head,
+        body: Body,
+        fin: Fin,
+        share: bool,
+    ) -> Result<Key, SendError> {
+        if let Some(pool) = &mut self.lanes {
+            head.lane = if share { pool.shared() } else { pool.own() };
+        }
+        let lane = head.lane;
+        let opened = self.connection.request(now, head, body, fin);
+        if let (Some(pool), Err(_)) = (&mut self.lanes, &opened) {
+            pool.release(lane);
+        }
+        let key = self.adopt(opened?);
+        if self.lanes.is_some() && LanePool::is_own(lane) {
+            self.mailboxes[key.mailbox].lane = Some(lane);
+        }
+        Ok(key)
+    }
+
+    /// The lane has ended in both directions: its number may be used again.
+    pub(super) fn release_lane(&mut self, lane: Lane) {
+        if let Some(pool) = &mut self.lanes {
+            pool.release(lane);
+        }
+    }
+
+    /// The peer sends nothing more on the lane.
+    pub(super) fn lose_lane(&mut self, lane: Lane) {
+        if let Some(pool) = &mut self.lanes {
+            pool.lose(lane);
+        }
     }
 
     /// Makes a mailbox for an exchange that has begun.
@@ -176,6 +265,7 @@ impl Inner {
     pub(super) fn disown(&mut self, key: Key) {
         let mailbox = core::mem::take(&mut self.mailboxes[key.mailbox]);
         self.vacant.push(key.mailbox);
+        self.retired.extend(mailbox.lane);
         for (_, charge) in mailbox.messages {
             self.connection.consumed(key.id, charge);
         }
@@ -249,14 +339,18 @@ impl Inner {
     }
 
     /// Waits for HELLO, a PONG or the end.
-    pub(super) fn watch(&mut self, waker: &Waker) {
-        if !self.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
-            self.watchers.push(waker.clone());
-        }
+    pub(super) fn watch(&mut self, ticket: u64, waker: &Waker) {
+        self.watchers.insert(ticket, waker.clone());
+    }
+
+    /// Waits no longer; the waker is to be dropped without the lock.
+    pub(super) fn stop_watching(&mut self, ticket: u64) -> Option<Waker> {
+        self.watchers.remove(&ticket)
     }
 
     fn notify_watchers(&mut self) {
-        self.due.append(&mut self.watchers);
+        let watchers = core::mem::take(&mut self.watchers);
+        self.due.extend(watchers.into_values());
     }
 
     /// Hands one event to whom it concerns; what needs a new future comes back.
@@ -357,6 +451,14 @@ impl Inner {
         self.due.extend(wakers.into_iter().flatten());
     }
 
+    /// The task is gone, whatever was under way.
+    pub(super) fn cut_off(&mut self) {
+        if self.closed.is_none() {
+            self.connection.handle_transport_error();
+            self.close(CloseReason::Transport);
+        }
+    }
+
     fn close(&mut self, reason: CloseReason) {
         self.closed = Some(reason);
         for mailbox in &mut self.mailboxes {
@@ -372,7 +474,7 @@ impl Inner {
         self.notify_watchers();
     }
 
-    /// A ticket of the queue for slots.
+    /// A ticket for the queue for slots, or for watching.
     pub(super) fn take_ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
@@ -417,7 +519,6 @@ impl Inner {
             self.vacant = Vec::new();
             self.routes = Vec::new();
         }
-        self.watchers.shrink_to_fit();
         self.due = Vec::new();
         self.slot_waiters.shrink_to_fit();
     }

@@ -4,18 +4,23 @@ use std::boxed::Box;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Buf;
 use futures_util::stream::{FuturesUnordered, Stream};
 
-use super::service::{BoxFuture, Service};
+use super::inputs::Inputs;
+use super::rates::Gate;
+use super::seats::State;
+use super::service::{BoxFuture, decide};
 use super::shared::{Inner, Shared, Work};
-use super::{Clock, Incoming, Transport};
+use super::telemetry::ConnectionTelemetry;
+use super::{Clock, Incoming, LaneError, Lanes};
 use crate::policy::PollBudget;
-use crate::{Interest, Lane, Timestamp, Verdict};
+use crate::{Event, Interest, Lane, Timestamp, Verdict};
 
 /// Reads and writes that one poll may do before other tasks get their turn.
 const TURNS: u32 = 16;
@@ -23,24 +28,36 @@ const TURNS: u32 = 16;
 const TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes beyond which it is better to write than to go on decoding.
 const WRITE_AT: usize = 64 * 1024;
+/// Bytes that a server reads while its answers wait for the transport: a peer that asks and does not
+/// read is made to wait, instead of being held for.
+const READ_AHEAD: usize = 256 * 1024;
 /// How long the transport may take to close.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Moves bytes between a connection and its transport, and runs its handlers, until both are done.
 pub(super) struct Task<T, C> {
     shared: Arc<Shared>,
-    service: Option<Arc<Service>>,
+    server: Option<Arc<State>>,
     transport: T,
     clock: C,
-    input: BytesMut,
+    lanes: Inputs,
     read_ended: bool,
     handlers: FuturesUnordered<BoxFuture<()>>,
     /// What was begun by events of this turn.
     begun: VecDeque<Work>,
     /// The transport may hold back what was written.
     unflushed: bool,
+    ingress: Gate,
+    egress: Gate,
+    /// The connection was told that nothing is read for now.
+    paused: bool,
+    /// Bytes read since the transport last took some of what waits for it.
+    ahead: usize,
+    /// What is to be written waits for a rate.
+    waits_to_write: bool,
     /// Until when the transport may take to close.
     close_deadline: Option<Timestamp>,
+    telemetry: ConnectionTelemetry,
 }
 
 /// What stands in the way of going on at once.
@@ -48,59 +65,85 @@ pub(super) struct Task<T, C> {
 struct Blocked {
     read: bool,
     write: bool,
+    /// When a rate lets the next bytes pass.
+    until: Option<Timestamp>,
 }
 
-impl<T: Transport, C: Clock> Task<T, C> {
-    pub(super) fn client(shared: Arc<Shared>, transport: T, clock: C) -> Self {
-        Self::new(shared, None, transport, clock)
+impl Blocked {
+    fn wait_until(&mut self, at: Timestamp) {
+        self.until = Some(self.until.map_or(at, |until| until.min(at)));
+    }
+}
+
+impl<T: Lanes, C: Clock> Task<T, C> {
+    pub(super) fn client(
+        shared: Arc<Shared>,
+        transport: T,
+        clock: C,
+        telemetry: ConnectionTelemetry,
+    ) -> Self {
+        Self::new(shared, None, transport, clock, telemetry)
     }
 
     pub(super) fn server(
         shared: Arc<Shared>,
-        service: Arc<Service>,
+        server: Arc<State>,
         transport: T,
         clock: C,
+        telemetry: ConnectionTelemetry,
     ) -> Self {
-        Self::new(shared, Some(service), transport, clock)
+        Self::new(shared, Some(server), transport, clock, telemetry)
     }
 
-    fn new(shared: Arc<Shared>, service: Option<Arc<Service>>, transport: T, clock: C) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        server: Option<Arc<State>>,
+        transport: T,
+        clock: C,
+        telemetry: ConnectionTelemetry,
+    ) -> Self {
         Self {
+            telemetry,
             shared,
-            service,
+            lanes: Inputs::new(transport.is_multi(), server.is_none()),
+            server,
             transport,
             clock,
-            input: BytesMut::new(),
             read_ended: false,
             handlers: FuturesUnordered::new(),
             begun: VecDeque::new(),
             unflushed: false,
+            ingress: Gate::default(),
+            egress: Gate::default(),
+            paused: false,
+            ahead: 0,
+            waits_to_write: false,
             close_deadline: None,
         }
+    }
+
+    /// With rates to keep.
+    pub(super) fn with_gates(mut self, ingress: Gate, egress: Gate) -> Self {
+        self.ingress = ingress;
+        self.egress = egress;
+        self
     }
 
     /// One read, decoded. What it brought is dispatched, so that everything it leads to can be
     /// written at once.
     fn poll_input(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> usize {
         let interest = self.interest();
-        let mut received = 0;
-        if interest.read && !self.read_ended && !blocked.read {
-            match self.transport.poll_read(cx, &mut self.input) {
-                Poll::Pending => blocked.read = true,
-                Poll::Ready(Ok(0)) => self.read_ended = true,
-                Poll::Ready(Ok(count)) => received = count,
-                Poll::Ready(Err(_)) => {
-                    self.shared.lock().connection.handle_transport_error();
-                    blocked.read = true;
-                }
-            }
-            if received > 0 || self.read_ended {
-                self.decode(self.read_ended);
-                return received.max(1);
+        if !interest.write {
+            self.ahead = 0;
+        }
+        if interest.read && !self.read_ended && !blocked.read && self.may_read(&interest, blocked) {
+            let received = self.poll_lanes(cx, blocked);
+            if received > 0 {
+                return received;
             }
         }
         if interest.again {
-            self.decode(false);
+            self.decode_stalled();
             return 1;
         }
         if interest.event {
@@ -110,22 +153,179 @@ impl<T: Transport, C: Clock> Task<T, C> {
         0
     }
 
+    /// Whether a server has read as far ahead of its answers as it may. A client always reads, so
+    /// that the two cannot wait for each other.
+    #[inline]
+    fn is_ahead(&self, interest: &Interest) -> bool {
+        interest.write && self.ahead >= READ_AHEAD && self.server.is_some()
+    }
+
+    /// Whether bytes are let in, by the rates and by a peer that takes what it asked for.
+    fn may_read(&mut self, interest: &Interest, blocked: &mut Blocked) -> bool {
+        let ahead = self.is_ahead(interest);
+        if self.ingress.is_free() && self.paused == ahead {
+            return !ahead;
+        }
+        let now = self.clock.now();
+        let closed = self.ingress.closed_until(now);
+        if let Some(until) = closed {
+            blocked.read = true;
+            blocked.wait_until(until);
+        }
+        let paused = ahead || closed.is_some();
+        if self.paused != paused {
+            self.paused = paused;
+            let connection = &mut self.shared.lock().connection;
+            if paused {
+                connection.handle_pause(now);
+            } else {
+                connection.handle_resume(now);
+            }
+            if closed.is_some() {
+                self.count_throttled();
+            }
+        }
+        !paused
+    }
+
+    fn count_throttled(&self) {
+        self.telemetry.throttled();
+        if let Some(server) = &self.server {
+            server.stats.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One read from the next lane that has something; returns the bytes, at least 1 if anything
+    /// happened.
+    fn poll_lanes(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> usize {
+        loop {
+            let lane = match self.transport.poll_readable(cx) {
+                Poll::Ready(Ok(Some(lane))) => lane,
+                Poll::Ready(Ok(None)) => {
+                    self.read_ended = true;
+                    self.shared.lock().connection.handle_peer_close();
+                    return 1;
+                }
+                Poll::Ready(Err(_)) => {
+                    blocked.read = true;
+                    self.shared.lock().connection.handle_transport_error();
+                    return 0;
+                }
+                Poll::Pending => {
+                    blocked.read = true;
+                    return 0;
+                }
+            };
+            match self.transport.poll_read(cx, lane, self.lanes.buffer(lane)) {
+                // Another lane may have something.
+                Poll::Pending if self.lanes.is_multi() => {}
+                Poll::Pending => {
+                    blocked.read = true;
+                    return 0;
+                }
+                Poll::Ready(Ok(0)) => {
+                    self.lane_ended(lane);
+                    return 1;
+                }
+                Poll::Ready(Ok(count)) => {
+                    if !self.ingress.is_free() {
+                        self.ingress.spend(self.clock.now(), count);
+                    }
+                    self.telemetry.read(count);
+                    self.ahead += count;
+                    self.decode(lane, false);
+                    return count;
+                }
+                Poll::Ready(Err(LaneError::Reset)) => {
+                    self.lane_reset(lane);
+                    return 1;
+                }
+                Poll::Ready(Err(LaneError::Failed(_))) => {
+                    blocked.read = true;
+                    self.shared.lock().connection.handle_transport_error();
+                    return 0;
+                }
+            }
+        }
+    }
+
+    fn decode_stalled(&mut self) {
+        if self.lanes.is_multi() {
+            for lane in self.lanes.take_stalled() {
+                self.decode(lane, false);
+            }
+        } else {
+            self.decode(Lane::FIRST, false);
+        }
+    }
+
+    /// The peer sends no more on a lane.
+    fn lane_ended(&mut self, lane: Lane) {
+        self.read_ended = !self.lanes.is_multi();
+        self.shared.lock().lose_lane(lane);
+        self.decode(lane, true);
+        if self.lanes.ended(lane) {
+            self.lane_over(lane);
+        }
+    }
+
+    /// The peer has given a lane up: there is nothing to do on it any more.
+    fn lane_reset(&mut self, lane: Lane) {
+        self.transport.finish(lane);
+        let now = self.clock.now();
+        let over = self.lanes.reset(lane);
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        inner.connection.handle_reset(lane, now);
+        inner.lose_lane(lane);
+        if over {
+            inner.release_lane(lane);
+        }
+        self.hand_out(inner);
+    }
+
+    /// A lane has ended in both directions: its number may be used again.
+    fn lane_over(&mut self, lane: Lane) {
+        let now = self.clock.now();
+        let mut inner = self.shared.lock();
+        inner.connection.handle_reset(lane, now);
+        inner.release_lane(lane);
+    }
+
+    /// Ends our side of lanes on which nothing is left to do.
+    fn finish_lanes(&mut self) {
+        if !self.lanes.is_multi() {
+            return;
+        }
+        self.lanes.finish(self.shared.lock().retired.drain(..));
+        for lane in self.lanes.take_finishing() {
+            if !self.shared.lock().connection.is_lane_idle(lane) {
+                self.lanes.finish([lane]);
+                continue;
+            }
+            self.transport.finish(lane);
+            if self.lanes.finished(lane) {
+                self.lane_over(lane);
+            }
+        }
+    }
+
     fn interest(&self) -> Interest {
         self.shared.lock().connection.interest()
     }
 
-    fn decode(&mut self, ended: bool) {
+    fn decode(&mut self, lane: Lane, ended: bool) {
         let now = self.clock.now();
         let shared = self.shared.clone();
         let mut inner = shared.lock();
+        let input = self.lanes.buffer(lane);
         if ended {
-            inner
-                .connection
-                .handle_eof(Lane::FIRST, now, &mut self.input);
+            inner.connection.handle_eof(lane, now, input);
         } else {
-            inner
-                .connection
-                .handle_input(Lane::FIRST, now, &mut self.input);
+            inner.connection.handle_input(lane, now, input);
+        }
+        if self.lanes.is_multi() && inner.connection.is_lane_stalled(lane) {
+            self.lanes.stalled(lane);
         }
         self.hand_out(inner);
     }
@@ -140,12 +340,23 @@ impl<T: Transport, C: Clock> Task<T, C> {
     /// could meanwhile get the slot of an exchange that is over, and the route to its mailbox.
     fn hand_out(&mut self, mut inner: MutexGuard<'_, Inner>) {
         while let Some(event) = inner.connection.poll_event() {
+            self.note(&event);
             self.begun.extend(inner.dispatch(event));
         }
         inner.admit_waiters();
         let due = inner.take_due();
         drop(inner);
         due.into_iter().for_each(Waker::wake);
+    }
+
+    #[inline]
+    fn note(&self, event: &Event) {
+        if let Event::Opened { payload, .. }
+        | Event::Data { payload, .. }
+        | Event::Pushed { payload, .. } = event
+        {
+            self.telemetry.received(payload.wire_bytes().len());
+        }
     }
 
     /// Starts what events have begun, and polls what can go on. Returns whether anything ran.
@@ -166,7 +377,7 @@ impl<T: Transport, C: Clock> Task<T, C> {
     }
 
     fn start(&self, work: Work) -> Option<BoxFuture<()>> {
-        let service = self.service.as_ref()?;
+        let service = self.server.as_ref()?.service();
         match work {
             Work::Authorize(key, start) => {
                 let Some(verdict) = service.verdict(start) else {
@@ -176,16 +387,15 @@ impl<T: Transport, C: Clock> Task<T, C> {
                         .command(|inner| inner.authorize(key, now, Verdict::Deny));
                     return None;
                 };
-                let shared = self.shared.clone();
-                Some(Box::pin(async move {
-                    let verdict = verdict.await;
-                    let now = shared.now();
-                    shared.command(|inner| inner.authorize(key, now, verdict));
-                }))
+                Some(Box::pin(decide(self.shared.clone(), key, verdict)))
             }
             Work::Handle(key, start, payload, fin) => {
-                let incoming = Incoming::new(self.shared.clone(), key, start, payload, fin);
-                service.serve(incoming)
+                let telemetry = self.telemetry.exchange(|| self.clock.now(), &start);
+                let (app, corr_id) = (start.app_proto_id, start.corr_id);
+                let shared = self.shared.clone();
+                let incoming = Incoming::new(shared, key, start, payload, fin, telemetry);
+                let future = service.serve(incoming)?;
+                Some(self.telemetry.instrument(app, corr_id, future))
             }
         }
     }
@@ -194,13 +404,54 @@ impl<T: Transport, C: Clock> Task<T, C> {
     fn poll_output(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> usize {
         let now = self.clock.now();
         let mut written = 0;
+        let mut reset = None;
         let mut inner = self.shared.lock();
         while !blocked.write && written < TURN_BYTES {
-            let Some(mut transmit) = inner.connection.poll_transmit(Lane::FIRST, now) else {
+            if let Some(until) = self.egress.closed_until(now) {
+                if inner.connection.interest().write {
+                    blocked.write = true;
+                    blocked.wait_until(until);
+                    if !core::mem::replace(&mut self.waits_to_write, true) {
+                        inner.connection.handle_write_pause(now);
+                        self.count_throttled();
+                    }
+                }
+                break;
+            }
+            if core::mem::take(&mut self.waits_to_write) {
+                inner.connection.handle_write_resume(now);
+            }
+            let Some(lane) = self.lanes.next_to_write(&mut inner.connection) else {
                 break;
             };
-            match self.transport.poll_write(cx, &mut transmit) {
-                Poll::Ready(Ok(count)) if count > 0 => written += count,
+            if self.lanes.is_finished(lane) {
+                inner.connection.drop_output(lane);
+                continue;
+            }
+            let Some(mut transmit) = inner.connection.poll_transmit(lane, now) else {
+                if self.lanes.is_multi() {
+                    continue;
+                }
+                break;
+            };
+            let portion = self.egress.portion();
+            let sent = if transmit.remaining() > portion {
+                let mut portion = (&mut transmit).take(portion);
+                self.transport.poll_write(cx, lane, &mut portion)
+            } else {
+                self.transport.poll_write(cx, lane, &mut transmit)
+            };
+            match sent {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    written += count;
+                    self.egress.spend(now, count);
+                    self.telemetry.written(count);
+                }
+                Poll::Pending if self.lanes.is_multi() => self.lanes.full(lane),
+                Poll::Ready(Err(LaneError::Reset)) => {
+                    reset = Some(lane);
+                    break;
+                }
                 Poll::Pending => blocked.write = true,
                 Poll::Ready(_) => {
                     inner.connection.handle_transport_error();
@@ -209,7 +460,14 @@ impl<T: Transport, C: Clock> Task<T, C> {
             }
         }
         drop(inner);
-        self.unflushed |= written > 0;
+        if let Some(lane) = reset {
+            self.lane_reset(lane);
+            written += 1;
+        }
+        if written > 0 {
+            self.ahead = 0;
+            self.unflushed = true;
+        }
         if self.unflushed {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
@@ -221,9 +479,13 @@ impl<T: Transport, C: Clock> Task<T, C> {
     }
 
     /// Lets time act. Ready: something may have changed.
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.interest().deadline else {
-            return Poll::Pending;
+    fn poll_time(&mut self, cx: &mut Context<'_>, blocked: &Blocked) -> Poll<()> {
+        let deadline = match (self.interest().deadline, blocked.until) {
+            (Some(deadline), Some(until)) => deadline.min(until),
+            (deadline, until) => match deadline.or(until) {
+                Some(deadline) => deadline,
+                None => return Poll::Pending,
+            },
         };
         let now = self.clock.now();
         if now < deadline {
@@ -243,14 +505,17 @@ impl<T: Transport, C: Clock> Task<T, C> {
         inner.connection.handle_timeout(now);
         if inner.connection.exchanges() == 0 {
             inner.trim();
-            if self.input.is_empty() {
-                self.input = BytesMut::new();
-            }
+            self.lanes.trim();
             if self.begun.is_empty() {
                 self.begun = VecDeque::new();
             }
         }
         self.hand_out(inner);
+    }
+
+    /// Whether a lane is left that may take what waits.
+    fn may_write(&self, inner: &mut Inner) -> bool {
+        !self.lanes.is_multi() || self.lanes.next_to_write(&mut inner.connection).is_some()
     }
 
     /// Goes to sleep, unless something is to be done by now that a handle has brought meanwhile.
@@ -259,9 +524,10 @@ impl<T: Transport, C: Clock> Task<T, C> {
         let interest = inner.connection.interest();
         let work = interest.event
             || interest.again
-            || (interest.write && !blocked.write)
-            || (interest.read && !blocked.read && !self.read_ended)
-            || interest.done;
+            || (interest.write && !blocked.write && self.may_write(&mut inner))
+            || (interest.read && !blocked.read && !self.read_ended && !self.is_ahead(&interest))
+            || interest.done
+            || !inner.retired.is_empty();
         if !work {
             inner.sleep(cx.waker());
         }
@@ -269,15 +535,41 @@ impl<T: Transport, C: Clock> Task<T, C> {
     }
 }
 
-impl<T: Transport, C: Clock> Future for Task<T, C> {
+impl<T: Lanes, C: Clock> Future for Task<T, C> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let _entered = this.telemetry.enter();
+        let polled = this.poll_turns(cx);
+        if cfg!(feature = "telemetry") {
+            this.report(polled.is_ready());
+        }
+        polled
+    }
+}
+
+impl<T: Lanes, C: Clock> Task<T, C> {
+    fn report(&mut self, ended: bool) {
+        let inner = self.shared.lock();
+        self.telemetry.observe(&inner.connection);
+        if ended {
+            let aborted = self.shared.is_aborted();
+            self.telemetry.closed(inner.closed.as_ref(), aborted);
+        }
+    }
+
+    fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         let mut budget = PollBudget::new(TURNS, TURN_BYTES);
         let mut blocked = Blocked::default();
+        this.lanes.begin_turn();
         this.shared.lock().awake();
         loop {
+            if this.shared.is_aborted() {
+                this.handlers.clear();
+                return Poll::Ready(());
+            }
             let read = this.poll_input(cx, &mut blocked);
             let ran = this.poll_handlers(cx);
             let more = this.shared.lock().connection.wants_to_go_on(WRITE_AT);
@@ -286,6 +578,7 @@ impl<T: Transport, C: Clock> Future for Task<T, C> {
             } else {
                 this.poll_output(cx, &mut blocked)
             };
+            this.finish_lanes();
             if this.interest().done && this.begun.is_empty() {
                 return this.poll_end(cx);
             }
@@ -296,7 +589,10 @@ impl<T: Transport, C: Clock> Future for Task<T, C> {
             if read > 0 || ran || written > 0 || more {
                 continue;
             }
-            if this.poll_time(cx).is_ready() {
+            if this.poll_time(cx, &blocked).is_ready() {
+                if blocked.until.is_some() {
+                    blocked = Blocked::default();
+                }
                 continue;
             }
             if this.sleep(cx, &blocked) {
@@ -306,7 +602,7 @@ impl<T: Transport, C: Clock> Future for Task<T, C> {
     }
 }
 
-impl<T: Transport, C: Clock> Task<T, C> {
+impl<T: Lanes, C: Clock> Task<T, C> {
     /// Everything is written: the handlers learn of the end, then the transport is closed.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.dispatch();
@@ -316,9 +612,21 @@ impl<T: Transport, C: Clock> Task<T, C> {
         let now = self.clock.now();
         let deadline = *self.close_deadline.get_or_insert(now + CLOSE_TIME);
         if closed || self.clock.poll_deadline(cx, deadline).is_ready() {
+            return Poll::Ready(());
+        }
+        self.shared.lock().sleep(cx.waker());
+        // It may have come before there was a waker.
+        if self.shared.is_aborted() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
+    }
+}
+
+/// Where it is dropped in the middle, with its runtime say, nobody waits in vain.
+impl<T, C> Drop for Task<T, C> {
+    fn drop(&mut self) {
+        self.shared.command(Inner::cut_off);
     }
 }
