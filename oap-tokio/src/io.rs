@@ -3,12 +3,11 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
-use oap_core::driver::Transport;
+use oap_core::driver::{ConnectionInfo, Transport};
 #[cfg(feature = "tls")]
 use tokio::io::ReadBuf;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -22,51 +21,6 @@ pub(crate) const MAX_SLICES: usize = 64;
 /// Least that a read makes room for, in bytes: a full TCP segment or two, and the small frames of a
 /// quiet connection.
 const MIN_READ: usize = 4 * 1024;
-
-/// What is known of an established connection.
-///
-/// Peer addresses are for the host's decisions (limits, allow-lists); where they may not be logged,
-/// as on Tor, they are `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectionInfo {
-    /// Name of the transport: `tcp`, `tls`.
-    pub transport: &'static str,
-    /// The peer's address, where the transport has addresses.
-    pub peer: Option<SocketAddr>,
-    /// Our address, where the transport has addresses.
-    pub local: Option<SocketAddr>,
-    /// What TLS negotiated; `None` without TLS.
-    pub tls: Option<TlsInfo>,
-}
-
-impl ConnectionInfo {
-    /// A connection of `transport` of which nothing else is known.
-    pub const fn new(transport: &'static str) -> Self {
-        Self {
-            transport,
-            peer: None,
-            local: None,
-            tls: None,
-        }
-    }
-}
-
-/// What a TLS handshake negotiated, in the IANA registry's names as rustls spells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsInfo {
-    /// Protocol version, such as `TLSv1_3`.
-    pub version: &'static str,
-    /// Key exchange group, such as `X25519MLKEM768`.
-    pub group: &'static str,
-    /// Cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
-    pub cipher: &'static str,
-    /// Application protocol, `oap/1`; `None` when a policy of `Optional` let it pass.
-    pub alpn: Option<String>,
-    /// Whether an earlier session was resumed.
-    pub resumed: bool,
-}
 
 /// A plain byte stream as a transport: TCP, a Unix socket, a pipe.
 #[derive(Debug)]
@@ -95,12 +49,21 @@ impl<S> StreamTransport<S> {
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
+
+    /// The stream and what is known of it: to move it to another runtime before it is used, say.
+    pub fn into_parts(self) -> (S, ConnectionInfo) {
+        (self.stream, self.info)
+    }
 }
 
 impl<S> Transport for StreamTransport<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         poll_read_into(&mut self.stream, cx, buf, &mut self.size)
     }

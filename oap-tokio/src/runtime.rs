@@ -1,13 +1,14 @@
 //! Tasks and timers of tokio.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use oap_core::Timestamp;
 use oap_core::driver::{Clock, Runtime};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A tokio runtime, as the driver sees it.
@@ -37,6 +38,15 @@ impl TokioRuntime {
     pub fn current() -> Self {
         Self::new(Handle::current())
     }
+}
+
+/// Runs a program's future to its end on a runtime made for it, of one thread.
+///
+/// # Errors
+/// The operating system gives no event queue.
+pub fn run<F: Future>(program: F) -> io::Result<F::Output> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(program))
 }
 
 impl Runtime for TokioRuntime {

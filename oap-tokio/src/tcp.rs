@@ -4,61 +4,32 @@ use std::future::{Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready as ready_or_return};
-use std::time::Duration;
 
-use oap_core::driver::{HandshakeError, Listener};
+use oap_core::driver::{Accepted, ConnectionInfo, HandshakeError, Listener, dial};
+use oap_host::tcp::TcpOptions;
 use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout;
 
-use crate::io::{ConnectionInfo, StreamTransport};
+use crate::io::StreamTransport;
 
 /// Plain TCP as a transport.
 pub type TcpTransport = StreamTransport<TcpStream>;
 
-/// Socket settings, for listeners and clients alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpOptions {
-    /// Sends small segments at once (`TCP_NODELAY`). Default on: the driver gathers frames itself.
-    pub nodelay: bool,
-    /// `SO_SNDBUF` in bytes. Default `None`: the kernel tunes it.
-    pub send_buffer: Option<u32>,
-    /// `SO_RCVBUF` in bytes. Default `None`: the kernel tunes it.
-    pub recv_buffer: Option<u32>,
-    /// Connections that may wait to be accepted; the kernel may cap it. Default 1024.
-    pub backlog: u32,
-    /// Time to connect, for all addresses of a name together. Default 5 s.
-    pub connect_timeout: Duration,
-}
-
-impl Default for TcpOptions {
-    fn default() -> Self {
-        Self {
-            nodelay: true,
-            send_buffer: None,
-            recv_buffer: None,
-            backlog: 1024,
-            connect_timeout: Duration::from_secs(5),
-        }
+// Buffer sizes go before listen and connect, which settle the window scale; accepted sockets inherit
+// them.
+fn new_socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
     }
-}
-
-impl TcpOptions {
-    // Buffer sizes go before listen and connect, which settle the window scale; accepted sockets
-    // inherit them.
-    fn socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.recv_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        Ok(socket)
+    if let Some(bytes) = options.recv_buffer {
+        socket.set_recv_buffer_size(bytes)?;
     }
+    Ok(socket)
 }
 
 /// Connects to the first of the addresses behind `address` (`"host:port"`, a socket address) that
@@ -71,8 +42,11 @@ pub async fn connect(
     address: impl ToSocketAddrs,
     options: &TcpOptions,
 ) -> Result<TcpTransport, HandshakeError> {
-    let (stream, info) = connect_stream(address, options).await?;
-    Ok(StreamTransport::new(stream, info))
+    dial("tcp", async {
+        let (stream, info) = connect_stream(address, options).await?;
+        Ok(StreamTransport::new(stream, info))
+    })
+    .await
 }
 
 pub(crate) async fn connect_stream(
@@ -97,7 +71,7 @@ pub(crate) async fn connect_stream(
 }
 
 async fn connect_one(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
-    let stream = options.socket(address)?.connect(address).await?;
+    let stream = new_socket(address, options)?.connect(address).await?;
     stream.set_nodelay(options.nodelay)?;
     Ok(stream)
 }
@@ -140,7 +114,7 @@ impl TcpListener {
     }
 
     fn bind_one(address: SocketAddr, options: &TcpOptions) -> io::Result<Self> {
-        let socket = options.socket(address)?;
+        let socket = new_socket(address, options)?;
         // On Windows it would let another process take the port.
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
@@ -173,9 +147,16 @@ impl Listener for TcpListener {
     type Transport = TcpTransport;
     type Handshake = Ready<Result<TcpTransport, HandshakeError>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+    fn backend(&self) -> &'static str {
+        "tcp"
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<Self::Handshake>>> {
         let (stream, info) = ready_or_return!(self.poll_accept_stream(cx))?;
-        Poll::Ready(Ok(ready(Ok(StreamTransport::new(stream, info)))))
+        Poll::Ready(Ok(Accepted {
+            peer: info.peer_key(),
+            handshake: ready(Ok(StreamTransport::new(stream, info))),
+        }))
     }
 }
 

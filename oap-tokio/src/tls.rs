@@ -1,96 +1,24 @@
-//! TLS 1.3, by rustls on aws-lc-rs.
-
-mod client;
-mod error;
-mod keys;
-mod server;
-mod silent;
+//! TLS 1.3 on tokio's streams.
 
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use oap_core::driver::{HandshakeError, Listener, Transport};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{CommonState, HandshakeKind};
+use oap_core::driver::{Accepted, ConnectionInfo, HandshakeError, Listener, Transport, dial};
+use oap_host::tcp::TcpOptions;
+use oap_host::tls::{
+    BUFFER_LIMIT, Rules, Silent, TlsClientConfig, TlsError, TlsReloader, TlsServerConfig, describe,
+};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use crate::io::{BufferedIo, ConnectionInfo, MAX_READ, MAX_SLICES, ReadSize, TlsInfo, give_back};
-use crate::tcp::{TcpListener, TcpOptions, connect_stream};
-
-use silent::Silent;
-
-pub use client::{TlsClientConfig, TlsClientConfigBuilder};
-pub use error::TlsError;
-pub use server::{TlsServerConfig, TlsServerConfigBuilder};
-
-/// The application protocol that OAP/1 negotiates (OAP-11-2).
-const ALPN: &[u8] = b"oap/1";
-
-/// Time for a handshake unless set otherwise.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Bytes that rustls may hold encrypted for a socket that takes no more. Its default of 64 KiB
-/// splits a chunk with its header into an extra record and an extra write.
-const BUFFER_LIMIT: usize = 256 * 1024;
-
-/// What to do about a peer that negotiates no application protocol. A peer that wants another one
-/// than `oap/1` is always refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AlpnPolicy {
-    /// Refuse it.
-    #[default]
-    Required,
-    /// Go on with it.
-    Optional,
-}
-
-/// Whether the key exchange resists an attacker who records now and has a quantum computer later
-/// (OAP-11-4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PqMode {
-    /// Classical groups only.
-    Off,
-    /// X25519MLKEM768 preferred, classical groups accepted.
-    #[default]
-    Hybrid,
-    /// X25519MLKEM768 or nothing: classical peers are refused with `pq_policy`.
-    Require,
-}
-
-impl PqMode {
-    fn groups(self) -> Vec<&'static dyn SupportedKxGroup> {
-        use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
-        match self {
-            Self::Off => vec![X25519, SECP256R1, SECP384R1],
-            Self::Hybrid => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
-            Self::Require => vec![X25519MLKEM768],
-        }
-    }
-
-    // The provider is named, so that a process default cannot weaken it.
-    fn provider(self) -> Arc<CryptoProvider> {
-        use aws_lc_rs::cipher_suite::{
-            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
-        };
-        Arc::new(CryptoProvider {
-            cipher_suites: vec![
-                TLS13_AES_256_GCM_SHA384,
-                TLS13_AES_128_GCM_SHA256,
-                TLS13_CHACHA20_POLY1305_SHA256,
-            ],
-            kx_groups: self.groups(),
-            ..aws_lc_rs::default_provider()
-        })
-    }
-}
+use crate::io::{BufferedIo, MAX_READ, MAX_SLICES, ReadSize, give_back};
+use crate::tcp::{TcpListener, connect_stream};
 
 /// TLS over a byte stream, client or server.
 ///
@@ -156,10 +84,39 @@ impl<S> TlsTransport<S> {
     }
 }
 
+impl<S> TlsTransport<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    /// Begins a server's handshake on a connected `stream` of which `info` is known.
+    pub fn accept(config: &TlsServerConfig, stream: S, info: ConnectionInfo) -> TlsHandshake<S> {
+        TlsHandshake::accept(config, stream, info, deadline(config.rules()))
+    }
+
+    /// Begins a client's handshake on a connected `stream` of which `info` is known, and expects a
+    /// certificate for `host`, or for the configured server name where there is one.
+    ///
+    /// # Errors
+    /// [`TlsError::ServerName`] when `host` is neither a DNS name nor an IP address.
+    pub fn connect(
+        config: &TlsClientConfig,
+        stream: S,
+        host: &str,
+        info: ConnectionInfo,
+    ) -> Result<TlsHandshake<S>, TlsError> {
+        let name = config.name_for(host)?;
+        Ok(TlsHandshake::connect(config, stream, name, info))
+    }
+}
+
 impl<S> Transport for TlsTransport<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Err(error));
@@ -228,7 +185,7 @@ where
 }
 
 /// A TLS handshake under way. It fails with [`HandshakeError::TimedOut`] when the configured time,
-/// counted from the first poll, is over.
+/// counted from its beginning, is over.
 #[must_use = "a future does nothing unless polled"]
 pub struct TlsHandshake<S = TcpStream>(
     Pin<Box<dyn Future<Output = Result<TlsTransport<S>, HandshakeError>> + Send>>,
@@ -246,6 +203,32 @@ impl<S> TlsHandshake<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    fn accept(
+        config: &TlsServerConfig,
+        stream: S,
+        info: ConnectionInfo,
+        deadline: Instant,
+    ) -> Self {
+        let acceptor = TlsAcceptor::from(config.rustls_config().clone());
+        let handshake = acceptor.accept_with(BufferedIo::new(stream), |session| {
+            session.set_buffer_limit(Some(BUFFER_LIMIT));
+        });
+        Self::new(handshake, info, *config.rules(), deadline)
+    }
+
+    fn connect(
+        config: &TlsClientConfig,
+        stream: S,
+        name: ServerName<'static>,
+        info: ConnectionInfo,
+    ) -> Self {
+        let connector = tokio_rustls::TlsConnector::from(config.rustls_config().clone());
+        let handshake = connector.connect_with(name, BufferedIo::new(stream), |session| {
+            session.set_buffer_limit(Some(BUFFER_LIMIT));
+        });
+        Self::new(handshake, info, *config.rules(), deadline(config.rules()))
+    }
+
     /// The handshake of a peer that has said nothing.
     fn timed_out() -> Self {
         Self(Box::pin(std::future::ready(Err(HandshakeError::TimedOut))))
@@ -257,10 +240,14 @@ where
         T: Into<TlsStream<BufferedIo<S>>> + Send,
     {
         let whole = async move {
-            match handshake.await {
-                Ok(stream) => rules.check(stream.into(), info).await,
-                Err(error) => Err(rules.failure(error)),
+            let stream = handshake.await.map_err(|error| rules.failure(error))?;
+            let mut stream = stream.into();
+            if let Err(error) = rules.check(stream.get_ref().1.alpn_protocol()) {
+                // The refusal is told as an orderly end; that it arrives does not matter.
+                let _ = stream.shutdown().await;
+                return Err(error.into());
             }
+            Ok(TlsTransport::new(stream, info))
         };
         Self(Box::pin(async move {
             timeout_at(deadline, whole)
@@ -270,12 +257,19 @@ where
     }
 }
 
+fn deadline(rules: &Rules) -> Instant {
+    Instant::now() + rules.handshake_timeout()
+}
+
+/// A connection, what is known of it, and when its handshake has to be complete.
+type Spoken = (TcpStream, ConnectionInfo, Instant);
+
 /// A TCP listener whose connections speak TLS.
 #[derive(Debug)]
 pub struct TlsListener {
     tcp: TcpListener,
-    config: Arc<RwLock<TlsServerConfig>>,
-    silent: Silent,
+    config: TlsReloader,
+    silent: Silent<Spoken>,
 }
 
 impl TlsListener {
@@ -283,13 +277,9 @@ impl TlsListener {
     pub fn new(tcp: TcpListener, config: TlsServerConfig) -> Self {
         Self {
             tcp,
-            config: Arc::new(RwLock::new(config)),
+            config: TlsReloader::new(config),
             silent: Silent::default(),
         }
-    }
-
-    fn current(&self) -> RwLockReadGuard<'_, TlsServerConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The address it listens on.
@@ -302,7 +292,7 @@ impl TlsListener {
 
     /// A handle that replaces the configuration while the listener is in use elsewhere.
     pub fn reloader(&self) -> TlsReloader {
-        TlsReloader(self.config.clone())
+        self.config.clone()
     }
 }
 
@@ -310,35 +300,30 @@ impl Listener for TlsListener {
     type Transport = TlsTransport;
     type Handshake = TlsHandshake;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsHandshake>> {
+    fn backend(&self) -> &'static str {
+        "tls"
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<TlsHandshake>>> {
         loop {
             if let Poll::Ready(outcome) = self.silent.poll_next(cx) {
+                let accepted = |peer, handshake| Accepted { peer, handshake };
                 return Poll::Ready(Ok(match outcome {
-                    Some((stream, info, deadline)) => {
-                        self.current().accept_by(stream, info, deadline)
-                    }
-                    None => TlsHandshake::timed_out(),
+                    Some((stream, info, deadline)) => accepted(
+                        info.peer_key(),
+                        TlsHandshake::accept(&self.config.current(), stream, info, deadline),
+                    ),
+                    None => accepted(None, TlsHandshake::timed_out()),
                 }));
             }
-            if self.silent.is_full() {
-                return Poll::Pending;
-            }
             let (stream, info) = ready!(self.tcp.poll_accept_stream(cx))?;
-            let deadline = self.current().handshake_deadline();
-            self.silent.push(stream, info, deadline);
+            let deadline = deadline(self.config.current().rules());
+            self.silent.push(async move {
+                // A stream that has ended or failed has spoken, too: the handshake will tell.
+                let peeked = timeout_at(deadline, stream.peek(&mut [0])).await;
+                peeked.is_ok().then_some((stream, info, deadline))
+            });
         }
-    }
-}
-
-/// Replaces the configuration of a [`TlsListener`].
-#[derive(Clone, Debug)]
-pub struct TlsReloader(Arc<RwLock<TlsServerConfig>>);
-
-impl TlsReloader {
-    /// Connections accepted from now on use `config`; established ones go on as they are. Its
-    /// ticket keys are new, so sessions of the old configuration are not resumed.
-    pub fn replace(&self, config: TlsServerConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 }
 
@@ -362,79 +347,11 @@ impl TlsConnector {
     /// [`HandshakeError::TimedOut`] when connecting or the handshake takes too long,
     /// [`HandshakeError::Refused`] when the peer and we agree on nothing, else the stream's failure.
     pub async fn connect(&self, address: &str) -> Result<TlsTransport, HandshakeError> {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = self.config.name_for(host)?;
-        let (stream, info) = connect_stream(address, &self.options).await?;
-        self.config.handshake(stream, name, info).await
-    }
-}
-
-/// What a handshake has to satisfy beyond what rustls enforces.
-#[derive(Clone, Copy, Debug)]
-struct Rules {
-    alpn: AlpnPolicy,
-    pq: PqMode,
-    handshake_timeout: Duration,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            alpn: AlpnPolicy::default(),
-            pq: PqMode::default(),
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-        }
-    }
-}
-
-impl Rules {
-    // rustls refuses a wrong protocol, but lets a peer pass that names none.
-    async fn check<S>(
-        self,
-        mut stream: TlsStream<BufferedIo<S>>,
-        info: ConnectionInfo,
-    ) -> Result<TlsTransport<S>, HandshakeError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let negotiated = stream.get_ref().1.alpn_protocol();
-        if negotiated.is_none() && self.alpn == AlpnPolicy::Required {
-            // The refusal is told as an orderly end; that it arrives does not matter.
-            let _ = stream.shutdown().await;
-            return Err(TlsError::NoAlpn.into());
-        }
-        Ok(TlsTransport::new(stream, info))
-    }
-
-    fn failure(self, error: io::Error) -> HandshakeError {
-        let Some(inner) = error.get_ref() else {
-            return HandshakeError::Io(error);
-        };
-        match inner.downcast_ref::<rustls::Error>() {
-            Some(inner) => TlsError::of_handshake(inner, self.pq).into(),
-            None => HandshakeError::Io(error),
-        }
-    }
-}
-
-fn describe(session: &CommonState) -> TlsInfo {
-    let group = session.negotiated_key_exchange_group();
-    let cipher = session.negotiated_cipher_suite();
-    TlsInfo {
-        version: session
-            .protocol_version()
-            .and_then(|version| version.as_str())
-            .unwrap_or("unknown"),
-        group: group
-            .and_then(|group| group.name().as_str())
-            .unwrap_or("unknown"),
-        cipher: cipher
-            .and_then(|suite| suite.suite().as_str())
-            .unwrap_or("unknown"),
-        alpn: session
-            .alpn_protocol()
-            .map(|name| String::from_utf8_lossy(name).into_owned()),
-        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        dial("tls", async {
+            let name = self.config.name_for_address(address)?;
+            let (stream, info) = connect_stream(address, &self.options).await?;
+            TlsHandshake::connect(&self.config, stream, name, info).await
+        })
+        .await
     }
 }

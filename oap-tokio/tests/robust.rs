@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use oap_core::Timers;
 use oap_core::driver::test_apps::{self, DELAY, ECHO, SINK, SOURCE};
-use oap_core::driver::{HandshakeError, Listener};
+use oap_core::driver::{Accepted, HandshakeError, Listener};
 use oap_core::wire::{Decoder, ErrorBody, Flags, Frame, Header, MAX_FRAME, MIN_LEN};
 use oap_tokio::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -185,7 +185,7 @@ impl Listener for Flaky {
     type Transport = TcpTransport;
     type Handshake = std::future::Ready<Result<TcpTransport, HandshakeError>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted<Self::Handshake>>> {
         const EMFILE: i32 = 24;
         if self.failures > 0 {
             self.failures -= 1;

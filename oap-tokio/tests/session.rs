@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -163,4 +167,24 @@ async fn a_drain_lets_open_exchanges_finish(over: Over) {
         matches!(refused, CallError::Closed(_) | CallError::Send(_)),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn who_no_longer_waits_for_the_end_leaves_nothing_behind() {
+    struct Idle;
+    impl Wake for Idle {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let server = start_over(Over::Tcp, Config::default()).await;
+    let session = server.connect().await;
+    let idle = Arc::new(Idle);
+    let waker = Waker::from(idle.clone());
+    for _ in 0..3 {
+        let mut closed = pin!(session.closed());
+        let polled = closed.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&idle), 1);
 }

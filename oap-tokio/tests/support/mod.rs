@@ -1,6 +1,9 @@
 //! A server of the test applications on a port of its own.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod streams;
+pub(crate) mod tls;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

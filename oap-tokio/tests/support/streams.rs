@@ -1,4 +1,4 @@
-//! Peers, streams that count, and drivers of the poll functions for the tests next door.
+//! Streams that count, and drivers of the poll functions.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -8,117 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use oap_core::driver::{HandshakeError, Transport};
-use oap_tokio::{
-    ConnectionInfo, TlsClientConfig, TlsClientConfigBuilder, TlsServerConfig,
-    TlsServerConfigBuilder, TlsTransport,
-};
-use rcgen::{CertifiedKey, KeyPair};
-use rustls::crypto::aws_lc_rs;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use oap_core::driver::Transport;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) const MIB: usize = 1024 * 1024;
-
-pub(crate) struct Pki(pub(crate) CertifiedKey<KeyPair>);
-
-impl Pki {
-    pub(crate) fn new() -> Self {
-        Self(rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap())
-    }
-
-    pub(crate) fn cert_pem(&self) -> String {
-        self.0.cert.pem()
-    }
-
-    pub(crate) fn cert_der(&self) -> Vec<u8> {
-        self.0.cert.der().to_vec()
-    }
-
-    pub(crate) fn key_pem(&self) -> String {
-        self.0.signing_key.serialize_pem()
-    }
-
-    pub(crate) fn server(&self) -> TlsServerConfigBuilder {
-        TlsServerConfig::builder().pem(self.cert_pem(), self.key_pem())
-    }
-
-    pub(crate) fn client(&self) -> TlsClientConfigBuilder {
-        TlsClientConfig::builder().ca_der(vec![self.cert_der()])
-    }
-
-    /// A client that is none of ours.
-    pub(crate) fn foreign(
-        &self,
-        adapt: impl FnOnce(&mut rustls::ClientConfig),
-    ) -> rustls::ClientConfig {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.0.cert.der().clone()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        adapt(&mut config);
-        config
-    }
-}
-
-pub(crate) type Outcome<S> = Result<TlsTransport<S>, HandshakeError>;
-
-pub(crate) async fn pair(
-    client: TlsClientConfigBuilder,
-    server: TlsServerConfigBuilder,
-) -> (Outcome<DuplexStream>, Outcome<DuplexStream>) {
-    let (near, far) = duplex(MIB);
-    pair_over(client, server, near, far).await
-}
-
-pub(crate) async fn pair_over<A, B>(
-    client: TlsClientConfigBuilder,
-    server: TlsServerConfigBuilder,
-    near: A,
-    far: B,
-) -> (Outcome<A>, Outcome<B>)
-where
-    A: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (client, server) = (client.build().unwrap(), server.build().unwrap());
-    let info = ConnectionInfo::new("duplex");
-    let connecting = client.connect(near, "localhost", info.clone()).unwrap();
-    tokio::join!(connecting, server.accept(far, info))
-}
-
-pub(crate) async fn foreign_pair(
-    client: rustls::ClientConfig,
-    server: TlsServerConfigBuilder,
-) -> (
-    io::Result<tokio_rustls::client::TlsStream<DuplexStream>>,
-    Outcome<DuplexStream>,
-) {
-    let (near, far) = duplex(MIB);
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-    let server = server.build().unwrap();
-    tokio::join!(
-        connector.connect("localhost".try_into().unwrap(), near),
-        server.accept(far, ConnectionInfo::new("duplex"))
-    )
-}
 
 pub(crate) async fn tcp_pair() -> (tokio::net::TcpStream, tokio::net::TcpStream) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
     let (near, far) = tokio::join!(near, listener.accept());
     (near.unwrap(), far.unwrap().0)
-}
-
-pub(crate) fn refusal<S>(outcome: Outcome<S>) -> String {
-    match outcome {
-        Err(HandshakeError::Refused { message, .. }) => message,
-        Err(other) => panic!("not a refusal: {other}"),
-        Ok(_) => panic!("not refused"),
-    }
 }
 
 /// Both ends send and receive a mebibyte at the same time, then close.
@@ -345,22 +244,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-/// The first flight of a client that knows TLS 1.2 at most.
-pub(crate) fn tls12_client_hello() -> Vec<u8> {
-    let extensions: &[u8] = &[
-        0, 10, 0, 4, 0, 2, 0, 29, // supported_groups: x25519
-        0, 11, 0, 2, 1, 0, // ec_point_formats: uncompressed
-        0, 13, 0, 4, 0, 2, 4, 3, // signature_algorithms: ecdsa_secp256r1_sha256
-    ];
-    let mut body = vec![3, 3];
-    body.extend([9; 32]); // random
-    body.extend([0]); // no session
-    body.extend([0, 2, 0xc0, 0x2b, 1, 0]); // ECDHE_ECDSA_AES_128_GCM, no compression
-    body.extend([0, extensions.len() as u8]);
-    body.extend(extensions);
-    let mut record = vec![22, 3, 1, 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8];
-    record.extend(body);
-    record
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::TlsError;
 
@@ -73,10 +73,9 @@ impl Identity {
     pub(super) fn load(self) -> Result<CertifiedKey, TlsError> {
         let chain = self.chain.load(CERTIFICATE)?;
         let origin = self.key.origin();
-        let mut der = self.key.load()?;
-        let key = any_supported_type(&der);
-        der.zeroize();
-        let key = key.map_err(|_| content(KEY, &origin, "must be an RSA, ECDSA or Ed25519 key"))?;
+        let der = self.key.load()?;
+        let key = any_supported_type(&der)
+            .map_err(|_| content(KEY, &origin, "must be an RSA, ECDSA or Ed25519 key"))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
@@ -127,7 +126,7 @@ impl Key {
         }
     }
 
-    fn load(self) -> Result<PrivateKeyDer<'static>, TlsError> {
+    fn load(self) -> Result<Zeroizing<PrivateKeyDer<'static>>, TlsError> {
         let origin = self.origin();
         let bytes = match self {
             Self::File(path) => {
@@ -139,15 +138,17 @@ impl Key {
             Self::Der(bytes) => {
                 let key = PrivateKeyDer::try_from(bytes.as_slice())
                     .map_err(|rule| content(KEY, &origin, rule))?;
-                return Ok(key.clone_key());
+                return Ok(Zeroizing::new(key.clone_key()));
             }
         };
-        PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-            pem::Error::NoItemsFound => {
-                content(KEY, &origin, "holds no unencrypted PEM private key")
-            }
-            other => content(KEY, &origin, other.to_string()),
-        })
+        PrivateKeyDer::from_pem_slice(&bytes)
+            .map(Zeroizing::new)
+            .map_err(|error| match error {
+                pem::Error::NoItemsFound => {
+                    content(KEY, &origin, "holds no unencrypted PEM private key")
+                }
+                other => content(KEY, &origin, other.to_string()),
+            })
     }
 }
 
@@ -210,12 +211,12 @@ fn read_all(what: &'static str, file: File, path: &Path) -> Result<Zeroizing<Vec
 fn check_mode(file: &File, path: &Path) -> Result<(), TlsError> {
     use std::os::unix::fs::PermissionsExt;
 
-    const OTHERS_READ: u32 = 0o044;
+    const OTHERS: u32 = 0o077;
     let metadata = file
         .metadata()
         .map_err(|source| TlsError::file(KEY, path, source))?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & OTHERS_READ != 0 {
+    if mode & OTHERS != 0 {
         return Err(TlsError::KeyMode {
             path: path.to_owned(),
             mode,
@@ -234,5 +235,52 @@ fn content(what: &'static str, origin: &str, rule: impl Into<String>) -> TlsErro
         what,
         origin: origin.to_owned(),
         rule: rule.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(length: usize) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![b'k'; length]).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_read_into_one_block_that_is_wiped() {
+        for length in [0, 1, 4_000, 100_000] {
+            let file = file_of(length);
+            let bytes: Zeroizing<Vec<u8>> = read(KEY, file.path()).unwrap();
+            assert_eq!(bytes.len(), length);
+            assert_eq!(bytes.capacity(), length + 64, "the block has grown");
+        }
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_refused() {
+        let file = file_of(MAX_FILE as usize + 1);
+        let error = read(KEY, file.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with("4194305 bytes: must not exceed 4194304"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_key_is_wiped_wherever_it_came_from() {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let der = pair.serialize_der();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pair.serialize_pem()).unwrap();
+        for key in [
+            Key::File(file.path().to_owned()),
+            Key::Pem(Zeroizing::new(pair.serialize_pem().into_bytes())),
+            Key::Der(Zeroizing::new(der.clone())),
+        ] {
+            let loaded: Zeroizing<PrivateKeyDer<'static>> = key.load().unwrap();
+            assert_eq!(loaded.secret_der(), der);
+        }
     }
 }

@@ -21,9 +21,9 @@ pub enum TlsError {
         /// Why it could not be read.
         source: io::Error,
     },
-    /// Others than the owner may read a private key.
+    /// Others than the owner have access to a private key.
     #[error(
-        "key file {}: mode {mode:04o}: must not be group- or world-readable (chmod 600)",
+        "key file {}: mode {mode:04o}: must not be group- or world-accessible (chmod 600)",
         path.display()
     )]
     KeyMode {

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,12 +9,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
-use super::keys::{Certificates, Identity, resolver};
-use super::{ALPN, AlpnPolicy, BUFFER_LIMIT, PqMode, Rules, TlsError, TlsHandshake};
-use crate::io::{BufferedIo, ConnectionInfo};
+use super::keys::{Certificates, resolver};
+use super::{ALPN, Rules, TlsConfigBuilder, TlsError};
 
 /// Servers whose sessions a client keeps for resumption, in memory only.
 const RESUMABLE_SERVERS: usize = 256;
@@ -24,7 +20,7 @@ const RESUMABLE_SERVERS: usize = 256;
 /// resume.
 #[derive(Clone)]
 pub struct TlsClientConfig {
-    connector: tokio_rustls::TlsConnector,
+    inner: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
     rules: Rules,
 }
@@ -33,61 +29,44 @@ impl TlsClientConfig {
     /// Starts from the defaults: the system's trust store, ALPN required, hybrid key exchange, no
     /// client certificate, sessions resumed, handshakes within 5 s.
     pub fn builder() -> TlsClientConfigBuilder {
-        TlsClientConfigBuilder {
+        TlsConfigBuilder::new(ClientSide {
             trust: Vec::new(),
             system_roots: false,
             verify: true,
-            identity: None,
             server_name: None,
             resumption: true,
-            rules: Rules::default(),
-        }
+        })
     }
 
-    /// Begins the handshake on a connected `stream` of which `info` is known, and expects a
-    /// certificate for `host`, or for the configured server name where there is one.
+    /// What rustls is given.
+    pub fn rustls_config(&self) -> &Arc<ClientConfig> {
+        &self.inner
+    }
+
+    /// What a handshake has to satisfy beyond it.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The name to expect in the certificate of `host`, or the configured server name where there
+    /// is one.
     ///
     /// # Errors
     /// [`TlsError::ServerName`] when `host` is neither a DNS name nor an IP address.
-    pub fn connect<S>(
-        &self,
-        stream: S,
-        host: &str,
-        info: ConnectionInfo,
-    ) -> Result<TlsHandshake<S>, TlsError>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        Ok(self.handshake(stream, self.name_for(host)?, info))
-    }
-
-    pub(super) fn name_for(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+    pub fn name_for(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         match &self.server_name {
             Some(name) => Ok(name.clone()),
             None => parse_name(host),
         }
     }
 
-    pub(super) fn handshake<S>(
-        &self,
-        stream: S,
-        name: ServerName<'static>,
-        info: ConnectionInfo,
-    ) -> TlsHandshake<S>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let handshake = self
-            .connector
-            .connect_with(name, BufferedIo::new(stream), |session| {
-                session.set_buffer_limit(Some(BUFFER_LIMIT));
-            });
-        TlsHandshake::new(
-            handshake,
-            info,
-            self.rules,
-            Instant::now() + self.rules.handshake_timeout,
-        )
+    /// As [`name_for`](Self::name_for) the host of `address`, `"host:port"` or `"[::1]:port"`.
+    ///
+    /// # Errors
+    /// [`TlsError::ServerName`] when the host is neither a DNS name nor an IP address.
+    pub fn name_for_address(&self, address: &str) -> Result<ServerName<'static>, TlsError> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        self.name_for(host.trim_start_matches('[').trim_end_matches(']'))
     }
 }
 
@@ -100,100 +79,63 @@ impl fmt::Debug for TlsClientConfig {
     }
 }
 
-/// Collects what a [`TlsClientConfig`] needs; files are read by [`build`](Self::build).
+/// Collects what a [`TlsClientConfig`] needs.
 ///
 /// Sources of trust add up. With none named, the system's trust store is used.
-#[must_use]
-pub struct TlsClientConfigBuilder {
+pub type TlsClientConfigBuilder = TlsConfigBuilder<ClientSide>;
+
+/// What only a client has.
+pub struct ClientSide {
     trust: Vec<Certificates>,
     system_roots: bool,
     verify: bool,
-    identity: Option<Identity>,
     server_name: Option<String>,
     resumption: bool,
-    rules: Rules,
 }
 
 impl TlsClientConfigBuilder {
     /// Trusts the authorities in this PEM file.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.trust.push(Certificates::File(path.into()));
+        self.side.trust.push(Certificates::File(path.into()));
         self
     }
 
     /// Trusts the authorities in this PEM text.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trust.push(Certificates::Pem(pem.into()));
+        self.side.trust.push(Certificates::Pem(pem.into()));
         self
     }
 
     /// Trusts these authorities, in DER.
     pub fn ca_der(mut self, certificates: Vec<Vec<u8>>) -> Self {
-        self.trust.push(Certificates::Der(certificates));
+        self.side.trust.push(Certificates::Der(certificates));
         self
     }
 
     /// Trusts the authorities of the operating system, next to others that were named. Needs the
     /// feature `system-roots`.
     pub fn system_roots(mut self) -> Self {
-        self.system_roots = true;
+        self.side.system_roots = true;
         self
     }
 
     /// Believes any server certificate. **Whoever is on the path can then pose as the server**:
     /// for tests only.
     pub fn insecure_no_verify(mut self) -> Self {
-        self.verify = false;
-        self
-    }
-
-    /// Shows a certificate to servers that ask: PEM files as for a server.
-    pub fn files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.identity = Some(Identity::files(chain.into(), key.into()));
-        self
-    }
-
-    /// The same, as PEM in memory. The key's bytes are zeroized.
-    pub fn pem(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity::pem(chain.into(), key.into()));
-        self
-    }
-
-    /// The same, as DER in memory; the key in PKCS#8, PKCS#1 or SEC1. The key's bytes are zeroized.
-    pub fn der(mut self, chain: Vec<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity::der(chain, key.into()));
+        self.side.verify = false;
         self
     }
 
     /// The name to ask for and to check, whatever the address. Default: the address's host.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.server_name = Some(name.into());
-        self
-    }
-
-    /// What to do about servers that choose no protocol. Default: refuse them. `oap/1` is offered
-    /// in any case.
-    pub fn alpn(mut self, policy: AlpnPolicy) -> Self {
-        self.rules.alpn = policy;
-        self
-    }
-
-    /// Which key exchanges to offer. Default: hybrid preferred.
-    pub fn pq(mut self, mode: PqMode) -> Self {
-        self.rules.pq = mode;
+        self.side.server_name = Some(name.into());
         self
     }
 
     /// Whether to resume earlier sessions, which spares the certificate exchange. Default on; up
     /// to 256 servers are remembered, in memory.
     pub fn resumption(mut self, on: bool) -> Self {
-        self.resumption = on;
-        self
-    }
-
-    /// Time for one handshake, connecting not included. Default 5 s.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.rules.handshake_timeout = timeout;
+        self.side.resumption = on;
         self
     }
 
@@ -202,18 +144,23 @@ impl TlsClientConfigBuilder {
     /// # Errors
     /// The first value that breaks a rule.
     pub fn build(self) -> Result<TlsClientConfig, TlsError> {
-        let server_name = self.server_name.as_deref().map(parse_name).transpose()?;
+        let server_name = self
+            .side
+            .server_name
+            .as_deref()
+            .map(parse_name)
+            .transpose()?;
         let provider = self.rules.pq.provider();
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::config)?;
-        let builder = if self.verify {
+        let builder = if self.side.verify {
             let mut roots = RootCertStore::empty();
-            if self.system_roots || self.trust.is_empty() {
+            if self.side.system_roots || self.side.trust.is_empty() {
                 add_system_roots(&mut roots)?;
             }
-            for authorities in self.trust {
+            for authorities in self.side.trust {
                 authorities.load_roots(&mut roots)?;
             }
             builder.with_root_certificates(roots)
@@ -227,13 +174,13 @@ impl TlsClientConfigBuilder {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        config.resumption = if self.resumption {
+        config.resumption = if self.side.resumption {
             Resumption::in_memory_sessions(RESUMABLE_SERVERS)
         } else {
             Resumption::disabled()
         };
         Ok(TlsClientConfig {
-            connector: tokio_rustls::TlsConnector::from(Arc::new(config)),
+            inner: Arc::new(config),
             server_name,
             rules: self.rules,
         })
