@@ -1,0 +1,52 @@
+//! OAP/1 on smol: the streams, listeners, timers and tasks that `oap_core::driver` runs on. No
+//! runtime of tokio runs.
+//!
+//! The names are those of `oap-tokio`: a program that calls its runtime [`Runtime`] changes from one
+//! to the other in its `use` lines.
+
+#[cfg(feature = "config")]
+pub mod config;
+mod io;
+#[cfg(all(unix, feature = "quic"))]
+mod quic;
+mod runtime;
+mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod uds;
+
+pub use oap_core::driver::{
+    Authorizer, CallError, ConnectError, ConnectionInfo, DrainReport, Exchange, Handler,
+    HandshakeError, Incoming, Message, MessageKind, PeerKey, Request, Response, Server,
+    ServerOptions, ServerStats, Service, Session, TlsInfo,
+};
+pub use oap_core::wire::{Codings, ErrorBody, Features, Hello};
+pub use oap_core::{
+    Body, CloseReason, Code, Config, Counters, End, Fin, Head, Limits, Payload, Reason, SendError,
+    Start, Timers, Verdict,
+};
+
+pub use io::{Socket, StreamTransport};
+#[cfg(all(unix, feature = "quic"))]
+pub use oap_host::quic::{QuicOptions, QuicTransport};
+pub use oap_host::readiness::{Condition, Readiness, ReadyState};
+pub use oap_host::tcp::TcpOptions;
+#[cfg(feature = "tls")]
+pub use oap_host::tls::{
+    AlpnPolicy, PqMode, TlsClientConfig, TlsClientConfigBuilder, TlsError, TlsReloader,
+    TlsServerConfig, TlsServerConfigBuilder,
+};
+#[cfg(unix)]
+pub use oap_host::uds::UdsOptions;
+#[cfg(all(unix, feature = "quic"))]
+pub use quic::{QuicConnector, QuicListener};
+pub use runtime::{SmolClock, SmolRuntime, run};
+pub use tcp::{TcpListener, TcpTransport, connect};
+#[cfg(feature = "tls")]
+pub use tls::{TlsConnector, TlsHandshake, TlsListener, TlsTransport};
+#[cfg(unix)]
+pub use uds::{UdsListener, UdsTransport, connect_uds};
+
+/// This adapter's runtime, under the name that all adapters give theirs.
+pub type Runtime = SmolRuntime;
