@@ -1,0 +1,3 @@
+//! What proves implementations of OAP/1.
+
+pub mod suite;
