@@ -1,28 +1,33 @@
-//! Failures as one line on stderr and an exit status.
+//! Failures as lines on stderr and an exit status.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
 
-/// Why a program ends: one line, and 2 for a value that breaks a rule or 1 for anything else.
+/// Why a program ends: a line for each fault, and 2 for values that break a rule or 1 for anything
+/// else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}")]
 pub struct Failure {
-    line: String,
+    lines: Vec<String>,
     status: u8,
 }
 
 impl Failure {
     /// A value that breaks a rule. The line has to name both.
     pub fn usage(what: impl Display) -> Self {
-        Self::new(what, 2)
+        Self::new([what], 2)
+    }
+
+    /// Values that break rules, never none.
+    pub fn faults(faults: impl IntoIterator<Item = impl Display>) -> Self {
+        Self::new(faults, 2)
     }
 
     /// Something that went wrong although all values are good.
     pub fn run(what: impl Display) -> Self {
-        Self::new(what, 1)
+        Self::new([what], 1)
     }
 
     /// The exit status.
@@ -30,24 +35,37 @@ impl Failure {
         self.status
     }
 
-    fn new(what: impl Display, status: u8) -> Self {
+    fn new(what: impl IntoIterator<Item = impl Display>, status: u8) -> Self {
         Self {
-            line: one_line(&what.to_string()),
+            lines: what
+                .into_iter()
+                .map(|what| one_line(&what.to_string()))
+                .collect(),
             status,
         }
     }
 }
 
-/// The program's options. Help and version go to stdout with status 0; what clap refuses becomes a
-/// [`Failure`].
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines.join("\n"))
+    }
+}
+
+/// The arguments that a program was given. Help and version go to stdout with status 0.
 ///
 /// # Errors
-/// Options that break a rule.
-pub fn parse<T: Parser>() -> Result<T, Failure> {
-    T::try_parse().map_err(|error| match error.kind() {
+/// Arguments that clap refuses.
+pub(crate) fn matches(command: Command) -> Result<ArgMatches, Failure> {
+    command.try_get_matches().map_err(refused)
+}
+
+/// What clap refused.
+pub(crate) fn refused(error: clap::Error) -> Failure {
+    match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
         _ => Failure::usage(summary(&error.render().to_string())),
-    })
+    }
 }
 
 /// Reports a failure on stderr and makes the exit status of it.
@@ -55,7 +73,9 @@ pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{program}: {failure}");
+            for line in &failure.lines {
+                eprintln!("{program}: {line}");
+            }
             ExitCode::from(failure.status())
         }
     }
@@ -104,9 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stays_on_its_line() {
+    fn a_failure_stays_on_its_lines() {
         let failure = Failure::run("a\nb\u{1b}[31m");
         assert_eq!(failure.to_string(), "a\\nb\\u{1b}[31m");
         assert_eq!((failure.status(), Failure::usage("").status()), (1, 2));
+        assert_eq!(Failure::faults(["a", "b"]).to_string(), "a\nb");
     }
 }

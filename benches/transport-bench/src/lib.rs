@@ -1,27 +1,30 @@
-//! What the echo servers and load generators share: options that explain themselves when they are
-//! wrong, certificates, signals, a server on one thread per core, an open-loop load, its report.
+//! The echo servers and load generators: a host with settings, reload, metrics and health, and an
+//! open-loop load with its report, for every transport and on either runtime.
 
 mod certificate;
+mod client;
 mod cpu;
 mod failure;
-mod handover;
+mod host;
 pub mod load;
+mod loops;
+mod ops;
 mod report;
-mod server;
-mod signals;
 mod target;
 
 pub use certificate::SelfSigned;
+pub use client::client_main;
 pub use cpu::{cores, process_time};
-pub use failure::{Failure, exit, parse};
+pub use failure::{Failure, exit};
+pub use host::server_main;
+pub use loops::RuntimeName;
+pub use oap_tokio::config::Backend;
 pub use report::{Asked, Negotiated, Offer, Report, Requests, Spread};
-pub use server::{ServeOptions, ServeTotals, serve};
-pub use signals::Signals;
-pub use target::{Address, Scheme, Target};
+pub use target::Target;
 
 /// The largest payload of one frame without a capability, in bytes.
 pub const MAX_PAYLOAD: u32 = oap_core::wire::MAX_FRAME - oap_core::wire::MIN_LEN;
 
-/// Connections that one server thread serves, and that a client opens, at most: far above what the
-/// descriptors of a usual process allow, so that the system's limit is met first.
+/// Connections that a client opens at most: far above what the descriptors of a usual process allow,
+/// so that the system's limit is met first.
 pub const MAX_CONNECTIONS: u32 = 16_384;

@@ -60,6 +60,10 @@ pub struct Asked {
     pub duration_s: f64,
     /// Requests in flight on one connection, at most.
     pub depth: u32,
+    /// Whether each was a streaming exchange.
+    pub streaming: bool,
+    /// Runtime of the client.
+    pub runtime: &'static str,
     /// Threads used.
     pub threads: usize,
 }
@@ -68,7 +72,7 @@ pub struct Asked {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Negotiated {
-    /// `tls` or `tcp`.
+    /// `tls`, `tcp`, `quic` or `uds`.
     pub transport: &'static str,
     /// Protocol version of TLS; `null` without TLS.
     pub tls_version: Option<&'static str>,
@@ -168,6 +172,8 @@ impl Report {
                 payload: options.payload,
                 duration_s: options.duration.as_secs_f64(),
                 depth: options.depth,
+                streaming: options.streaming,
+                runtime: options.runtime.as_str(),
                 threads: options.threads,
             },
             negotiated,
@@ -262,17 +268,23 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use oap_tokio::config::Loader;
+
     use super::*;
+    use crate::RuntimeName;
 
     fn report(adapt: impl FnOnce(&mut Recorder)) -> Report {
         let options = LoadOptions {
             target: "tcp://[::1]:7".parse().unwrap(),
+            runtime: RuntimeName::Tokio,
+            settings: Loader::client().load().unwrap(),
             tls: None,
             conns: 2,
             rps: 10,
             payload: 100,
             duration: Duration::from_secs(2),
             depth: 16,
+            streaming: false,
             threads: 1,
         };
         let began = Instant::now();

@@ -3,21 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use oap_tokio::config::{self, Backend};
+
 /// `HOST:PORT` or `[V6]:PORT`, the host not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+struct Address {
     host: String,
     port: u16,
 }
 
 impl Address {
-    /// The host, without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
     /// The port.
-    pub const fn port(&self) -> u16 {
+    const fn port(&self) -> u16 {
         self.port
     }
 }
@@ -57,37 +54,48 @@ impl fmt::Display for Address {
     }
 }
 
-/// How a target is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// TLS 1.3 over TCP: `https`.
-    Tls,
-    /// Plain TCP: `http` or `tcp`.
-    Tcp,
-}
-
-/// A server to load: `https://HOST:PORT`, `http://HOST:PORT` or `tcp://HOST:PORT`.
+/// A server to load: `https://HOST:PORT` or `tls://HOST:PORT`, `http://HOST:PORT` or
+/// `tcp://HOST:PORT`, `quic://HOST:PORT`, `uds:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     text: String,
+    target: config::Target,
+}
+
+impl Target {
     /// How it is reached.
-    pub scheme: Scheme,
-    /// Where it is.
-    pub address: Address,
+    pub const fn backend(&self) -> Backend {
+        self.target.backend()
+    }
+
+    /// As the adapters take it.
+    pub fn to_library(&self) -> config::Target {
+        self.target.clone()
+    }
 }
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rule = || format!("{text:?} must be https://, http:// or tcp:// and HOST:PORT");
-        let (scheme, rest) = text.split_once("://").ok_or_else(rule)?;
-        let scheme = match scheme {
-            "https" => Scheme::Tls,
-            "http" | "tcp" => Scheme::Tcp,
+        let made = |backend, place: &str| {
+            let target = config::Target::new(backend, place).map_err(|error| error.to_string())?;
+            let text = text.to_owned();
+            Ok(Self { text, target })
+        };
+        if let Some(path) = text.strip_prefix("uds:") {
+            return made(Backend::Uds, path);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+            format!("{text:?} must be https://, tls://, http://, tcp:// or quic:// and HOST:PORT, or uds:PATH")
+        })?;
+        let backend = match scheme {
+            "https" | "tls" => Backend::Tls,
+            "http" | "tcp" => Backend::Tcp,
+            "quic" => Backend::Quic,
             other => {
                 return Err(format!(
-                    "scheme {other:?} is unknown: must be https, http or tcp"
+                    "scheme {other:?} is unknown: must be https, tls, http, tcp, quic or uds"
                 ));
             }
         };
@@ -95,11 +103,7 @@ impl FromStr for Target {
         if address.port() == 0 {
             return Err(format!("{text:?} must have a port of 1 to 65535"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            scheme,
-            address,
-        })
+        made(backend, &address.to_string())
     }
 }
 
@@ -114,18 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_name_scheme_host_and_port() {
-        for (text, scheme, host, port) in [
-            ("https://127.0.0.1:8443", Scheme::Tls, "127.0.0.1", 8443),
-            ("https://localhost:1/", Scheme::Tls, "localhost", 1),
-            ("http://a-b.example:80", Scheme::Tcp, "a-b.example", 80),
-            ("tcp://[::1]:65535", Scheme::Tcp, "::1", 65_535),
+    fn targets_name_scheme_and_place() {
+        for (text, library) in [
+            ("https://127.0.0.1:8443", "tls://127.0.0.1:8443"),
+            ("https://localhost:1/", "tls://localhost:1"),
+            ("tls://a:2", "tls://a:2"),
+            ("http://a-b.example:80", "tcp://a-b.example:80"),
+            ("tcp://[::1]:65535", "tcp://[::1]:65535"),
+            ("quic://localhost:4433", "quic://localhost:4433"),
+            ("uds:/run/oap/socket", "uds:/run/oap/socket"),
         ] {
             let target: Target = text.parse().expect(text);
-            assert_eq!(
-                (target.scheme, target.address.host(), target.address.port()),
-                (scheme, host, port)
-            );
+            assert_eq!(target.to_library().to_string(), library);
             assert_eq!(target.to_string(), text);
         }
     }
@@ -135,18 +139,19 @@ mod tests {
         for text in [
             "",
             "127.0.0.1:1",
-            "quic://127.0.0.1:1",
+            "gopher://127.0.0.1:1",
             "https://",
             "https://host",
             "https://host:",
             "https://host:0",
             "https://host:+1",
-            "https://host:65536",
+            "quic://host:65536",
             "https://:1",
             "https://::1:1",
             "https://[::g]:1",
             "https://user@host:1",
             "https://host:1/path",
+            "uds:",
         ] {
             let error = text.parse::<Target>().expect_err(text);
             assert!(error.contains("must"), "{error}");
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn an_address_of_version_6_keeps_its_brackets() {
         let address: Address = "[::1]:0".parse().unwrap();
-        assert_eq!((address.host(), address.port()), ("::1", 0));
+        assert_eq!((address.host.as_str(), address.port()), ("::1", 0));
         assert_eq!(address.to_string(), "[::1]:0");
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
-use oap_tokio::{
-    Config, ConnectError, ConnectionInfo, Session, TcpOptions, TlsConnector, TokioRuntime,
-};
+use oap_core::driver::Lanes;
+use oap_tokio::{Config, ConnectError, ConnectionInfo, Session};
 
 use super::Plan;
+use super::engine::Engine;
 use super::recorder::{Recorder, Times};
 use crate::{Failure, Negotiated};
 
@@ -28,23 +28,23 @@ pub(super) struct Established {
 }
 
 /// Establishes every connection whose number falls to this thread.
-pub(super) async fn establish(
+pub(super) async fn establish<E: Engine>(
+    engine: &E,
     plan: &Plan,
     thread: usize,
-) -> Result<(Vec<Line>, Established), Failure> {
-    let runtime = TokioRuntime::current();
+) -> Result<(Vec<Line>, E::Connector, Established), Failure> {
     let options = &plan.options;
-    let connector = options
-        .tls
-        .clone()
-        .map(|tls| TlsConnector::new(tls, TcpOptions::default()));
+    let connector = engine
+        .connector(options, options.tls.clone())
+        .map_err(Failure::usage)?;
+    let config = options.settings.core_config();
     let numbers = (0..options.conns).skip(thread).step_by(options.threads);
     let mut opening = stream::iter(numbers)
         .map(|number| {
-            let (runtime, connector) = (&runtime, connector.as_ref());
+            let (connector, config) = (&connector, config.clone());
             async move {
                 let began = Instant::now();
-                let made = open(plan, runtime, connector).await;
+                let made = open(engine, connector, config).await;
                 made.map(|(session, info)| (number, session, info, began.elapsed()))
             }
         })
@@ -65,29 +65,18 @@ pub(super) async fn establish(
         established.times.record(took);
         lines.push(Line { session, number });
     }
+    drop(opening);
     lines.sort_unstable_by_key(|line| line.number);
-    Ok((lines, established))
+    Ok((lines, connector, established))
 }
 
-async fn open(
-    plan: &Plan,
-    runtime: &TokioRuntime,
-    connector: Option<&TlsConnector>,
+async fn open<E: Engine>(
+    engine: &E,
+    connector: &E::Connector,
+    config: Config,
 ) -> Result<(Session, ConnectionInfo), ConnectError> {
-    let address = plan.options.target.address.to_string();
-    let config = Config::default();
-    match connector {
-        Some(connector) => {
-            let transport = connector.connect(&address).await?;
-            let info = transport.info().clone();
-            let session = Session::connect(runtime, transport, config).await?;
-            Ok((session, info))
-        }
-        None => {
-            let transport = oap_tokio::connect(address, &TcpOptions::default()).await?;
-            let info = transport.info().clone();
-            let session = Session::connect(runtime, transport, config).await?;
-            Ok((session, info))
-        }
-    }
+    let transport = E::connect(connector).await?;
+    let info = transport.info().clone();
+    let session = Session::connect(engine.runtime(), transport, config).await?;
+    Ok((session, info))
 }

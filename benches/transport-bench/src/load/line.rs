@@ -1,28 +1,28 @@
 //! The load on one connection.
 
 use std::future::pending;
+use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use oap_core::SendError;
 use oap_core::driver::test_apps::ECHO;
-use oap_tokio::{CallError, Head, Response, Session};
+use oap_tokio::{CallError, Fin, Head, Response, Session};
 use tokio::sync::Notify;
-use tokio::time::{sleep_until, timeout};
 
-use super::alarm::Alarm;
 use super::connect::Line;
+use super::engine::{Alarm, Engine};
 use super::recorder::{Outcome, Recorder};
-use super::{GRACE, Plan, SharedRecorder};
-
-/// How long a connection may take to close after the run.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+use super::{CLOSE_TIME, GRACE, Plan, SharedRecorder};
 
 /// Loads all connections of a thread until each is done, then closes them.
-pub(super) async fn drive_all(
+pub(super) async fn drive_all<E: Engine>(
+    engine: &E,
     plan: &Arc<Plan>,
     lines: Vec<Line>,
     thread: usize,
@@ -30,12 +30,12 @@ pub(super) async fn drive_all(
     recorder: SharedRecorder,
 ) {
     let gates: Arc<[Gate]> = lines.iter().map(|_| Gate::default()).collect();
-    let pacer = tokio::spawn(pace(plan.clone(), gates.clone(), thread, began));
-    let tasks: Vec<_> = lines
+    let mut ends: FuturesUnordered<_> = lines
         .into_iter()
         .enumerate()
         .map(|(index, line)| {
             let drive = Drive {
+                engine: engine.clone(),
                 plan: plan.clone(),
                 line,
                 gates: gates.clone(),
@@ -44,37 +44,47 @@ pub(super) async fn drive_all(
                 taken: 0,
                 recorder: recorder.clone(),
             };
-            tokio::spawn(drive.run())
+            engine.spawn(drive.run())
         })
         .collect();
-    for task in tasks {
-        if task.await.is_err() {
-            // A request that panicked must not pass for a clean run.
-            lock(&recorder).connections_lost += 1;
+    let all_ended = pin!(async {
+        while let Some(end) = ends.next().await {
+            if end.is_err() {
+                // A request that panicked must not pass for a clean run.
+                lock(&recorder).connections_lost += 1;
+            }
         }
+    });
+    let paced = pin!(pace(engine, plan, &gates, thread, began));
+    // Without timers nothing falls due, and every request counts as dropped.
+    if let Either::Right((_, all_ended)) = select(all_ended, paced).await {
+        all_ended.await;
     }
-    pacer.abort();
 }
 
 /// Opens the gates of a thread's connections as their requests fall due.
-async fn pace(plan: Arc<Plan>, gates: Arc<[Gate]>, thread: usize, began: Instant) {
-    // Without timers nothing falls due, and every request counts as dropped.
-    let Ok(mut alarm) = Alarm::new() else { return };
+async fn pace<E: Engine>(
+    engine: &E,
+    plan: &Plan,
+    gates: &[Gate],
+    thread: usize,
+    began: Instant,
+) -> io::Result<()> {
+    let mut alarm = engine.alarm()?;
     let threads = plan.options.threads;
     let rounds = plan.schedule.total_of(0);
     for round in 0..rounds {
         for (index, gate) in gates.iter().enumerate() {
             let number = (thread + index * threads) as u32;
             if round >= plan.schedule.total_of(number) {
-                return;
+                return Ok(());
             }
             let due = began + plan.schedule.start(number, round);
-            if alarm.wait_until(due).await.is_err() {
-                return;
-            }
+            alarm.wait_until(due).await?;
             gate.open();
         }
     }
+    Ok(())
 }
 
 /// How many requests of a connection are due.
@@ -96,7 +106,8 @@ impl Gate {
 }
 
 /// A connection under load.
-struct Drive {
+struct Drive<E> {
+    engine: E,
     plan: Arc<Plan>,
     line: Line,
     gates: Arc<[Gate]>,
@@ -115,26 +126,26 @@ struct Done {
     outcome: Outcome,
 }
 
-impl Drive {
+impl<E: Engine> Drive<E> {
     async fn run(mut self) {
         let (depth, total) = (self.plan.options.depth as usize, self.total());
         let end = self.began + self.plan.options.duration;
-        let time_up = sleep_until((end + GRACE).into());
-        tokio::pin!(time_up);
+        let mut time_up = pin!(self.engine.sleep_until(end + GRACE));
         if self.plan.schedule.is_closed_loop() {
-            sleep_until(self.began.into()).await;
+            self.engine.sleep_until(self.began).await;
         }
 
         let session = self.line.session.clone();
         let mut flying = FuturesUnordered::new();
         let mut lost = false;
+        let streaming = self.plan.options.streaming;
         loop {
             while flying.len() < depth && !lost {
                 let Some(intended) = self.next_start(end) else {
                     break;
                 };
                 let body = self.plan.payloads.get(self.line.number, self.taken);
-                flying.push(request(&session, body, intended));
+                flying.push(request(&session, body, intended, streaming));
                 self.taken += 1;
             }
             if flying.is_empty() && (lost || self.is_over(end, total)) {
@@ -161,7 +172,7 @@ impl Drive {
         drop(flying);
         session.drain();
         // A server that does not close is cut off with the thread.
-        let _ = timeout(CLOSE_TIME, session.closed()).await;
+        self.engine.timeout(CLOSE_TIME, session.closed()).await;
     }
 
     fn total(&self) -> u64 {
@@ -199,9 +210,12 @@ impl Drive {
     }
 }
 
-async fn request(session: &Session, body: Bytes, intended: Instant) -> Done {
+async fn request(session: &Session, body: Bytes, intended: Instant, streaming: bool) -> Done {
     let sent = Instant::now();
-    let result = session.request(Head::new(ECHO), body.clone()).await;
+    let result = match streaming {
+        true => stream(session, body.clone()).await,
+        false => session.request(Head::new(ECHO), body.clone()).await,
+    };
     let answered = Instant::now();
     Done {
         intended,
@@ -209,6 +223,13 @@ async fn request(session: &Session, body: Bytes, intended: Instant) -> Done {
         answered,
         outcome: judge(result, &body),
     }
+}
+
+/// An exchange that shares its lane with no other.
+async fn stream(session: &Session, body: Bytes) -> Result<Response, CallError> {
+    let most = body.len();
+    let exchange = session.open(Head::new(ECHO), body, Fin::End).await?;
+    exchange.response(most).await
 }
 
 fn judge(result: Result<Response, CallError>, sent: &Bytes) -> Outcome {

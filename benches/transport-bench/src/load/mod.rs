@@ -5,30 +5,34 @@
 //! stalls is charged for every request that it kept waiting. Closed loop: each connection keeps as
 //! many requests in flight as it may, and each one's latency counts from its own start.
 
-mod alarm;
 mod connect;
+mod engine;
 mod line;
 mod payload;
 mod recorder;
 mod schedule;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use oap_tokio::TlsClientConfig;
-use tokio::runtime::Builder;
+use oap_tokio::config::Settings;
 use tokio::sync::oneshot;
 
-use crate::{Failure, Negotiated, Report, Target, process_time};
+use crate::{Failure, Negotiated, Report, RuntimeName, Target, process_time};
 use connect::Established;
+use engine::{Engine, SmolEngine, TokioEngine};
 use payload::Payloads;
 pub use recorder::{Recorder, Times};
 pub use schedule::Schedule;
 
 /// How long requests that were due in time may still take when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a connection may take to close after the run.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// Between the last connection and the first request, so that every thread is ready for it.
 const LEAD: Duration = Duration::from_millis(20);
 /// Between two looks at the threads.
@@ -39,7 +43,11 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct LoadOptions {
     /// The server.
     pub target: Target,
-    /// TLS, for targets of [`Scheme::Tls`](crate::Scheme::Tls).
+    /// The runtime of the load's threads.
+    pub runtime: RuntimeName,
+    /// Settings of the connections.
+    pub settings: Settings,
+    /// TLS, for targets whose transport has it.
     pub tls: Option<TlsClientConfig>,
     /// Connections, at least 1.
     pub conns: u32,
@@ -51,6 +59,8 @@ pub struct LoadOptions {
     pub duration: Duration,
     /// Requests in flight on one connection, at least 1.
     pub depth: u32,
+    /// Whether each request is a streaming exchange, which on QUIC has a lane of its own.
+    pub streaming: bool,
     /// Threads, at least 1.
     pub threads: usize,
 }
@@ -67,6 +77,13 @@ struct Plan {
 /// # Errors
 /// A connection that could not be established; threads that could not be started.
 pub fn run(options: &LoadOptions) -> Result<Report, Failure> {
+    match options.runtime {
+        RuntimeName::Tokio => run_on::<TokioEngine>(options),
+        RuntimeName::Smol => run_on::<SmolEngine>(options),
+    }
+}
+
+fn run_on<E: Engine>(options: &LoadOptions) -> Result<Report, Failure> {
     let threads = options.threads.min(options.conns as usize);
     let plan = Arc::new(Plan {
         schedule: Schedule::new(options.rps, options.conns, options.duration),
@@ -77,7 +94,7 @@ pub fn run(options: &LoadOptions) -> Result<Report, Failure> {
         },
     });
     let workers = (0..threads)
-        .map(|index| Worker::start(&plan, index))
+        .map(|index| Worker::start::<E>(&plan, index))
         .collect::<Result<Vec<_>, _>>()?;
     let mut negotiated = Negotiated::default();
     let mut connects = Recorder::spread();
@@ -96,7 +113,8 @@ pub fn run(options: &LoadOptions) -> Result<Report, Failure> {
     watch(&running, &plan, began);
     for (join, recorder) in running {
         join.join()
-            .map_err(|_| Failure::run("a load thread panicked"))?;
+            .map_err(|_| Failure::run("a load thread panicked"))?
+            .map_err(|error| Failure::run(format!("a load thread has no event loop: {error}")))?;
         sum.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner));
     }
     let cpu = cpu_before
@@ -113,31 +131,28 @@ pub fn run(options: &LoadOptions) -> Result<Report, Failure> {
 }
 
 type SharedRecorder = Arc<Mutex<Recorder>>;
+type Running = (JoinHandle<io::Result<()>>, SharedRecorder);
 
 /// A thread with its share of the connections.
 struct Worker {
-    join: JoinHandle<()>,
+    join: JoinHandle<io::Result<()>>,
     made: mpsc::Receiver<Result<Established, Failure>>,
     begin: oneshot::Sender<Instant>,
     recorder: SharedRecorder,
 }
 
 impl Worker {
-    fn start(plan: &Arc<Plan>, index: usize) -> Result<Self, Failure> {
+    fn start<E: Engine>(plan: &Arc<Plan>, index: usize) -> Result<Self, Failure> {
         let failed = |error| Failure::run(format!("a load thread cannot start: {error}"));
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
         let recorder = Arc::new(Mutex::new(Recorder::new(Instant::now())));
         let (made_by, made) = mpsc::channel();
         let (begin, begun) = oneshot::channel();
         let (plan, recording) = (plan.clone(), recorder.clone());
-        let work = async move {
-            let lines = match connect::establish(&plan, index).await {
-                Ok((lines, established)) => {
+        let work = move |engine: E| async move {
+            let (lines, connector) = match connect::establish(&engine, &plan, index).await {
+                Ok((lines, connector, established)) => {
                     let _ = made_by.send(Ok(established));
-                    lines
+                    (lines, connector)
                 }
                 Err(failure) => {
                     let _ = made_by.send(Err(failure));
@@ -146,12 +161,13 @@ impl Worker {
             };
             // No beginning: another thread has failed, and the run with it.
             if let Ok(began) = begun.await {
-                line::drive_all(&plan, lines, index, began, recording).await;
+                line::drive_all(&engine, &plan, lines, index, began, recording).await;
+                engine.timeout(CLOSE_TIME, E::wait_idle(&connector)).await;
             }
         };
         let join = thread::Builder::new()
             .name(format!("load-{index}"))
-            .spawn(move || runtime.block_on(work))
+            .spawn(move || E::run(work))
             .map_err(failed)?;
         Ok(Self {
             join,
@@ -164,10 +180,10 @@ impl Worker {
     fn established(&self) -> Result<Established, Failure> {
         self.made
             .recv()
-            .unwrap_or_else(|_| Err(Failure::run("a load thread panicked")))
+            .unwrap_or_else(|_| Err(Failure::run("a load thread has no event loop")))
     }
 
-    fn begin(self, began: Instant) -> (JoinHandle<()>, SharedRecorder) {
+    fn begin(self, began: Instant) -> Running {
         // A thread that is gone is noticed when it is joined.
         let _ = self.begin.send(began);
         (self.join, self.recorder)
@@ -175,7 +191,7 @@ impl Worker {
 }
 
 /// Shows progress until all threads are done. Without a terminal nothing is shown.
-fn watch(running: &[(JoinHandle<()>, SharedRecorder)], plan: &Plan, began: Instant) {
+fn watch(running: &[Running], plan: &Plan, began: Instant) {
     let total = plan.options.duration;
     let length = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());

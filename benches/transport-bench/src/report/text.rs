@@ -16,8 +16,14 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "load         {pace}, {} connections, depth {}, {} B, {} s, {} threads",
-            config.conns, config.depth, config.payload, config.duration_s, config.threads
+            "load         {pace}, {} connections, {} {}, {} B, {} s, {} threads of {}",
+            config.conns,
+            if config.streaming { "streams" } else { "depth" },
+            config.depth,
+            config.payload,
+            config.duration_s,
+            config.threads,
+            config.runtime
         )?;
         writeln!(
             f,
