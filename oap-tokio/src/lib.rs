@@ -50,7 +50,7 @@ pub use {
 /// This adapter's runtime, under the name that all adapters give theirs.
 pub type Runtime = TokioRuntime;
 
-/// The example of the README, compiled and run as a test.
-#[cfg(doctest)]
+/// The examples of the README, compiled and run as tests.
+#[cfg(all(doctest, feature = "config"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -192,7 +192,7 @@ fn what_was_written_before_a_close_arrives_and_then_the_close() {
             client.write(lane, "begin").await;
             server.read(lane, 5).await;
         }
-        let last = pattern(300_000);
+        let last = pattern(200_000);
         client.write(SECOND, last.clone()).await;
         client.finish(SECOND);
         client.write(Lane::FIRST, "last").await;
