@@ -166,8 +166,11 @@ pub enum Reason {
     Internal,
 }
 
-/// The one table of reasons: name on the wire, usual code, worth retrying.
-const REASONS: [(Reason, &str, Code, bool); Reason::COUNT] = {
+/// A reason, its name on the wire, its usual code, and whether it is worth retrying.
+type Row = (Reason, &'static str, Code, bool);
+
+/// The one table of reasons.
+const REASONS: [Row; Reason::COUNT] = {
     use Reason::*;
     [
         (Timeout, "timeout", Code::TIMEOUT, true),
@@ -219,17 +222,27 @@ impl Reason {
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
-        REASONS[self as usize].1
+        self.row().1
     }
 
     /// The code that goes with the reason where nothing more specific is said.
     pub const fn code(self) -> Code {
-        REASONS[self as usize].2
+        self.row().2
     }
 
     /// Whether the same request may succeed later.
     pub const fn retryable(self) -> bool {
-        REASONS[self as usize].3
+        self.row().3
+    }
+
+    /// The reason's row. There is one for each, but the compiler does not always see that.
+    const fn row(self) -> &'static Row {
+        let at = self as usize;
+        if at < REASONS.len() {
+            &REASONS[at]
+        } else {
+            &REASONS[Self::COUNT - 1]
+        }
     }
 
     /// The reason with this name on the wire.

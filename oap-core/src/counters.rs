@@ -40,7 +40,12 @@ pub struct Counters {
 impl Counters {
     /// How many frames, exchanges or connections were refused for this reason.
     pub const fn refused(&self, reason: Reason) -> u32 {
-        self.refused[reason as usize]
+        let at = reason as usize;
+        if at < self.refused.len() {
+            self.refused[at]
+        } else {
+            0
+        }
     }
 
     /// How many were refused in all.
@@ -55,7 +60,8 @@ impl Counters {
     }
 
     pub(crate) fn refuse(&mut self, reason: Reason) {
-        let count = &mut self.refused[reason as usize];
-        *count = count.saturating_add(1);
+        if let Some(count) = self.refused.get_mut(reason as usize) {
+            *count = count.saturating_add(1);
+        }
     }
 }

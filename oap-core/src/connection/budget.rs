@@ -83,5 +83,5 @@ pub(crate) const fn frame_cost(payload: usize) -> usize {
 /// How long a frame may take from its first byte on: a base, and a fifth of it (1 s of the default
 /// 5 s, twice that over Tor) per full 64 KiB of its length (OAP-10-2).
 pub(crate) fn frame_time(base: Duration, len: u32) -> Duration {
-    base + base / 5 * (len / 65_536)
+    base.saturating_add((base / 5).saturating_mul(len / 65_536))
 }

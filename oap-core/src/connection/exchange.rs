@@ -158,16 +158,19 @@ pub(crate) struct Exchanges {
     taken: usize,
     /// Where the generations of new slots begin; above those of all slots given back.
     first_generation: u32,
+    /// Stands in for a slot that is not there.
+    nowhere: Exchange,
 }
 
 impl Exchanges {
-    pub(crate) const fn new(key: u64) -> Self {
+    pub(crate) fn new(key: u64) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             index: Index::new(key),
             taken: 0,
             first_generation: 0,
+            nowhere: Exchange::default(),
         }
     }
 
@@ -180,7 +183,7 @@ impl Exchanges {
     /// The slot of an exchange that is open on the wire.
     #[inline]
     pub(crate) fn find(&self, corr: u64) -> Option<u32> {
-        self.index.find(corr, |slot| self.slots[slot as usize].corr)
+        self.index.find(corr, |slot| corr_of(&self.slots, slot))
     }
 
     /// Takes a slot for `corr`, which must not be open. The caller fills in everything but the id,
@@ -192,11 +195,10 @@ impl Exchanges {
             None => self.push_slot(),
         };
         self.taken += 1;
-        let slots = &mut self.slots;
-        slots[slot as usize].corr = corr;
         self.index
-            .insert(corr, slot, |slot| slots[slot as usize].corr);
-        let exchange = &mut slots[slot as usize];
+            .insert(corr, slot, |slot| corr_of(&self.slots, slot));
+        let exchange = self.get_mut(slot);
+        exchange.corr = corr;
         (
             ExchangeId {
                 slot,
@@ -219,16 +221,15 @@ impl Exchanges {
     /// Forgets the exchange's `corr_id`; the slot stays taken.
     #[inline(always)]
     pub(crate) fn detach(&mut self, slot: u32) {
-        let slots = &self.slots;
-        let corr = slots[slot as usize].corr;
+        let corr = corr_of(&self.slots, slot);
         self.index
-            .remove(corr, slot, |slot| slots[slot as usize].corr);
+            .remove(corr, slot, |slot| corr_of(&self.slots, slot));
     }
 
     /// Frees a slot; handles to it go stale.
     #[inline(always)]
     pub(crate) fn free(&mut self, slot: u32) {
-        let exchange = &mut self.slots[slot as usize];
+        let exchange = self.get_mut(slot);
         if exchange.queue.capacity() > 0 || exchange.parked.is_some() {
             exchange.queue = VecDeque::new();
             exchange.parked = None;
@@ -244,7 +245,7 @@ impl Exchanges {
     pub(crate) fn id(&self, slot: u32) -> ExchangeId {
         ExchangeId {
             slot,
-            generation: self.slots[slot as usize].generation,
+            generation: self.get(slot).generation,
         }
     }
 
@@ -255,14 +256,25 @@ impl Exchanges {
         (exchange.generation == id.generation && exchange.phase != Phase::Free).then_some(id.slot)
     }
 
+    /// A slot that is there. One that is not would be a mistake of ours, and no reason to panic: it
+    /// gets an exchange that nobody else sees.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> &Exchange {
-        &self.slots[slot as usize]
+        debug_assert!(slot < self.len(), "slot {slot} is there");
+        match self.slots.get(slot as usize) {
+            Some(exchange) => exchange,
+            None => &self.nowhere,
+        }
     }
 
+    /// As [`Exchanges::get`].
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut Exchange {
-        &mut self.slots[slot as usize]
+        debug_assert!(slot < self.len(), "slot {slot} is there");
+        match self.slots.get_mut(slot as usize) {
+            Some(exchange) => exchange,
+            None => &mut self.nowhere,
+        }
     }
 
     /// How many slots there are, free ones included.
@@ -285,6 +297,12 @@ impl Exchanges {
             self.index.trim();
         }
     }
+}
+
+/// The id of a slot; 0, which no exchange has, if there is no such slot.
+#[inline]
+fn corr_of(slots: &[Exchange], slot: u32) -> u64 {
+    slots.get(slot as usize).map_or(0, |exchange| exchange.corr)
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ impl<'a> RawFrame<'a> {
     pub(super) fn capability(&self) -> Bytes {
         match self.header.cap_len {
             0 => Bytes::new(),
-            len => Bytes::copy_from_slice(&self.buf[HEADER_LEN..HEADER_LEN + usize::from(len)]),
+            len => {
+                let capability = self.buf.get(HEADER_LEN..HEADER_LEN + usize::from(len));
+                capability.map_or_else(Bytes::new, Bytes::copy_from_slice)
+            }
         }
     }
 
@@ -38,7 +41,9 @@ impl<'a> RawFrame<'a> {
     #[inline]
     pub(super) fn payload(&self) -> &[u8] {
         let start = HEADER_LEN + usize::from(self.header.cap_len);
-        &self.buf[start..self.header.frame_len()]
+        self.buf
+            .get(start..self.header.frame_len())
+            .unwrap_or_default()
     }
 
     /// The payload, to keep: a small one as a copy, a larger one as a share of the buffer.

@@ -234,7 +234,9 @@ impl Connection {
         exchange.phase = Phase::Open;
         exchange.deadline = Timestamp::MAX;
         if let Some(parked) = exchange.parked.take() {
-            self.events.extend(*parked);
+            parked
+                .into_iter()
+                .for_each(|event| self.events.push_back(event));
         }
     }
 }

@@ -212,7 +212,7 @@ fn cut(name: &str) -> &str {
         .take_while(|&at| at <= MAX_NAME)
         .last();
     match end {
-        Some(end) if name.len() > MAX_NAME => &name[..end],
+        Some(end) if name.len() > MAX_NAME => name.get(..end).unwrap_or_default(),
         _ => name,
     }
 }

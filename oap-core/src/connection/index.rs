@@ -72,18 +72,18 @@ impl Index {
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
-            let next = self.places[at];
-            if next == EMPTY {
-                break;
-            }
+            let next = match self.places.get(at) {
+                Some(&next) if next != EMPTY => next,
+                _ => break,
+            };
             let home = self.position(corr_of(u32::from(next))) & mask;
             // It may move if its home does not lie between the gap and where it stands.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(gap) & mask) {
-                self.places[gap] = next;
+                self.set(gap, next);
                 gap = at;
             }
         }
-        self.places[gap] = EMPTY;
+        self.set(gap, EMPTY);
     }
 
     /// Gives the memory of an empty table back.
@@ -108,13 +108,23 @@ impl Index {
 
     #[inline]
     fn place(&mut self, corr: u64, slot: u32) {
-        let mask = self.places.len() - 1;
-        let mut at = self.position(corr) & mask;
-        while self.places[at] != EMPTY {
-            at = (at + 1) & mask;
-        }
         debug_assert!(slot < u32::from(EMPTY));
-        self.places[at] = slot as u16;
+        let mask = self.places.len().wrapping_sub(1);
+        let mut at = self.position(corr);
+        while let Some(place) = self.places.get_mut(at & mask) {
+            if *place == EMPTY {
+                *place = slot as u16;
+                break;
+            }
+            at += 1;
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, at: usize, value: u16) {
+        if let Some(place) = self.places.get_mut(at) {
+            *place = value;
+        }
     }
 
     /// Where the search for an id begins: a folded multiplication, spread over all bits.

@@ -218,8 +218,8 @@ impl Lanes {
             };
             self.others.resize_with(at + 1, closed);
         }
-        if !self.others[at].open {
-            self.others[at] = LaneState::new(max_frame);
+        if let Some(state) = self.others.get_mut(at).filter(|state| !state.open) {
+            *state = LaneState::new(max_frame);
         }
         true
     }
@@ -243,11 +243,20 @@ impl Lanes {
         self.iter_mut().for_each(|(_, state)| state.waiting = false);
     }
 
+    /// A lane that is there. One that is not would be a mistake of ours, and no reason to panic: the
+    /// first always is.
     #[inline]
     pub(super) fn get_mut(&mut self, lane: Lane) -> &mut LaneState {
+        debug_assert!(
+            usize::from(lane.0) <= self.others.len(),
+            "{lane:?} is there"
+        );
         match lane.0 {
             0 => &mut self.first,
-            other => &mut self.others[usize::from(other) - 1],
+            other => match self.others.get_mut(usize::from(other) - 1) {
+                Some(state) => state,
+                None => &mut self.first,
+            },
         }
     }
 
@@ -424,16 +433,17 @@ impl Lanes {
         }
         self.after_first = false;
         for _ in 0..self.dirty.len() {
-            let lane = self.dirty[0];
+            let Some(lane) = self.dirty.pop_front() else {
+                break;
+            };
             if self.get_mut(lane).has_output() {
                 // Behind the others for the next call, so that no lane starves another.
-                self.dirty.rotate_left(1);
+                self.dirty.push_back(lane);
                 if takes(lane) {
                     return Some(lane);
                 }
             } else {
                 self.get_mut(lane).dirty = false;
-                self.dirty.pop_front();
             }
         }
         first.then_some(Lane::FIRST)

@@ -1,5 +1,6 @@
 //! A rate that is kept by waiting.
 
+use core::num::{NonZeroU64, NonZeroU128};
 use core::time::Duration;
 
 use crate::time::Timestamp;
@@ -22,7 +23,7 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pacer {
-    per_second: u64,
+    per_second: NonZeroU64,
     burst: Duration,
     /// Until when all that has passed would take at the rate.
     paid: Timestamp,
@@ -34,7 +35,10 @@ impl Pacer {
     /// A pacer that lets `per_second` through in the long run; at least 1.
     pub const fn new(per_second: u64, burst: Duration) -> Self {
         Self {
-            per_second: if per_second == 0 { 1 } else { per_second },
+            per_second: match NonZeroU64::new(per_second) {
+                Some(rate) => rate,
+                None => NonZeroU64::MIN,
+            },
             burst,
             paid: Timestamp::ZERO,
             rest: 0,
@@ -44,12 +48,12 @@ impl Pacer {
     /// When the next may pass; `None`: now.
     pub fn ready_at(&self, now: Timestamp) -> Option<Timestamp> {
         let ahead = self.paid.saturating_since(now);
-        (ahead > self.burst).then(|| now + (ahead - self.burst))
+        (ahead > self.burst).then(|| now + ahead.saturating_sub(self.burst))
     }
 
     /// So much has passed.
     pub fn spend(&mut self, now: Timestamp, amount: u64) {
-        let rate = u128::from(self.per_second);
+        let rate = NonZeroU128::from(self.per_second);
         let due = u128::from(amount) * 1_000_000 + self.rest;
         self.rest = due % rate;
         let time = Duration::from_micros(u64::try_from(due / rate).unwrap_or(u64::MAX));

@@ -17,12 +17,14 @@ pub struct Frame {
 impl Frame {
     /// The capability; empty without one.
     pub fn capability(&self) -> &[u8] {
-        &self.bytes[HEADER_LEN..HEADER_LEN + usize::from(self.header.cap_len)]
+        let end = HEADER_LEN + usize::from(self.header.cap_len);
+        self.bytes.get(HEADER_LEN..end).unwrap_or_default()
     }
 
     /// The payload.
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[HEADER_LEN + usize::from(self.header.cap_len)..]
+        let start = HEADER_LEN + usize::from(self.header.cap_len);
+        self.bytes.get(start..).unwrap_or_default()
     }
 
     /// The payload, without a copy.

@@ -163,7 +163,7 @@ impl FrameQueue {
     fn parts_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> (usize, usize) {
         let (mut used, mut at) = (0, self.head);
         for part in &self.parts {
-            let inline = &self.inline[at..at + part.inline];
+            let inline = self.inline.get(at..at + part.inline).unwrap_or_default();
             for slice in [inline, &part.tail[..]] {
                 if slice.is_empty() {
                     continue;
@@ -204,8 +204,9 @@ impl FrameQueue {
 
     /// Moves unwritten inline bytes to the front once more than half of a large buffer is written.
     fn compact(&mut self) {
-        if self.head > KEEP_CAPACITY && self.head * 2 > self.inline.len() {
-            self.inline.drain(..self.head);
+        let head = self.head.min(self.inline.len());
+        if head > KEEP_CAPACITY && head * 2 > self.inline.len() {
+            self.inline.drain(..head);
             self.head = 0;
         }
     }
@@ -220,10 +221,11 @@ impl Buf for FrameQueue {
     #[inline]
     fn chunk(&self) -> &[u8] {
         match self.parts.front() {
-            Some(part) if part.inline == 0 => &part.tail,
-            Some(part) => &self.inline[self.head..self.head + part.inline],
-            None => &self.inline[self.head..],
+            Some(part) if part.inline == 0 => Some(&part.tail[..]),
+            Some(part) => self.inline.get(self.head..self.head + part.inline),
+            None => self.inline.get(self.head..),
         }
+        .unwrap_or_default()
     }
 
     #[cfg(feature = "std")]
@@ -235,7 +237,7 @@ impl Buf for FrameQueue {
         }
         match dst.get_mut(used) {
             Some(slot) if self.open > 0 => {
-                *slot = IoSlice::new(&self.inline[at..]);
+                *slot = IoSlice::new(self.inline.get(at..).unwrap_or_default());
                 used + 1
             }
             _ => used,
@@ -244,14 +246,13 @@ impl Buf for FrameQueue {
 
     /// A part of one payload is handed out without a copy.
     ///
-    /// # Panics
-    /// If `len` passes what remains, as [`Buf::copy_to_bytes`] says.
+    /// Never panics: asked for more than remains, it gives what remains.
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         if let Some(bytes) = self.shared(len) {
             self.advance(len);
             return bytes;
         }
-        assert!(len <= self.len, "cannot copy past the end");
+        let len = len.min(self.len);
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let chunk = self.chunk();
@@ -262,13 +263,11 @@ impl Buf for FrameQueue {
         bytes.into()
     }
 
-    /// # Panics
-    /// If `count` passes what remains, as [`Buf::advance`] says.
+    /// Never panics: past the end, it advances to the end, as [`Buf::advance`] allows.
     #[inline]
     fn advance(&mut self, count: usize) {
-        assert!(count <= self.len, "cannot advance past the end");
         self.advanced |= count > 0;
-        self.len -= count;
+        self.len = self.len.saturating_sub(count);
         if self.len == 0 {
             self.reset()
         } else {
@@ -386,6 +385,15 @@ mod tests {
             .flat_map(|slice| slice.to_vec())
             .collect();
         assert_eq!(joined, drain(&mut queue, usize::MAX));
+    }
+
+    #[test]
+    fn past_the_end_is_the_end() {
+        let whole = drain(&mut filled(), usize::MAX);
+        assert_eq!(filled().copy_to_bytes(whole.len() + 1), whole);
+        let mut queue = filled();
+        queue.advance(whole.len() + 1);
+        assert_eq!((queue.remaining(), queue.chunk()), (0, &[][..]));
     }
 
     #[test]
