@@ -66,6 +66,7 @@ pub enum Scope {
 /// A peer's fault: what goes on the wire, and the clause that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {reason}: {message} ({clause})")]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Violation {
     /// The code sent back.
     pub code: Code,
@@ -127,6 +128,7 @@ pub enum Timer {
 
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// This side closed it.

@@ -55,6 +55,7 @@ impl Fin {
 
 /// What a START frame says besides its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Start {
     /// The id on the wire.
     pub corr_id: u64,
@@ -117,6 +118,7 @@ impl Head {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 #[non_exhaustive]
 pub enum Event {
     /// The peer's HELLO was read and holds from now on.
@@ -199,6 +201,7 @@ pub enum Event {
 
 /// How an exchange ended before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 #[non_exhaustive]
 pub enum End {
     /// The peer cancelled it.

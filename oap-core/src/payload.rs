@@ -9,6 +9,7 @@ use crate::wire::Flags;
 /// Nothing is inflated until somebody asks for it (OAP-8-2): see
 /// [`Connection::inflate`](crate::Connection::inflate).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Payload {
     bytes: Bytes,
     flags: Flags,

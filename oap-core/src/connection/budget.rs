@@ -23,6 +23,7 @@ const FAULTS: (u64, u64) = (1_000, 33);
 const HELLOS_PER_MINUTE: u64 = 10;
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Budgets {
     faults: TokenBucket,
     hellos: TokenBucket,

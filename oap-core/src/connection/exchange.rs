@@ -29,6 +29,7 @@ pub(crate) enum Phase {
 
 /// Facts about an exchange that are either so or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Marks(u16);
 
 impl Marks {
@@ -86,6 +87,7 @@ impl Marks {
 
 /// A body that waits for credit or for room.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Queued {
     pub(crate) bytes: Bytes,
     /// Direction, END, COMP and APP_E2E.
@@ -151,6 +153,7 @@ impl Exchange {
 
 /// A slab with an index. Nothing here is iterated in hash order.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Exchanges {
     slots: Vec<Exchange>,
     free: Vec<u32>,

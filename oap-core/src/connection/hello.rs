@@ -24,6 +24,7 @@ const MAX_NAME: usize = 256;
 
 /// What is known of the other side; the protocol's defaults until its HELLO is read (OAP-5-4).
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Peer {
     pub(super) known: bool,
     pub(super) max_frame: u32,

@@ -10,6 +10,7 @@ const EMPTY: u16 = u16::MAX;
 const FIRST_CAPACITY: usize = 4;
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Index {
     /// A power of two of places, at most a third of them taken, so that a search seldom meets
     /// another id; or none at all.

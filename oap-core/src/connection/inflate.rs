@@ -24,6 +24,16 @@ impl LiveBytes {
             .map_or(0, |live| live.load(Ordering::Relaxed))
     }
 
+    /// A count of its own for a copy of the connection.
+    ///
+    /// # Panics
+    /// If inflated bytes are held: they could be given back to one of the two only.
+    #[cfg(feature = "testing")]
+    pub(super) fn fork(&self) -> Self {
+        assert_eq!(self.get(), 0, "inflated bytes are held");
+        Self::default()
+    }
+
     fn guard(&mut self, data: Vec<u8>) -> Bytes {
         let live = self.0.get_or_insert_with(Default::default).clone();
         live.fetch_add(data.len(), Ordering::Relaxed);

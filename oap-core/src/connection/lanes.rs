@@ -13,6 +13,7 @@ use crate::wire::{Decoder, Flags, FrameQueue, Header, MIN_LEN, write_error_body}
 use crate::{Code, Config, ExchangeId, Lane, Reason, Timestamp};
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, Hash))]
 pub(super) struct LaneState {
     pub(super) decoder: Decoder,
     pub(super) out: FrameQueue,
@@ -80,6 +81,7 @@ impl LaneState {
 /// A reply that the protocol obliges us to send, encoded only when the transport asks for it: so
 /// sixty-four of them take a few KiB.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Reply {
     kind: ReplyKind,
     pub(super) corr: u64,
@@ -92,6 +94,7 @@ pub(super) struct Reply {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) enum ReplyKind {
     /// The answer to a HELLO request.
     Hello,
@@ -162,6 +165,7 @@ impl Reply {
 
 /// All lanes, the first always there. Lanes are walked in the order of their numbers.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, Hash))]
 pub(super) struct Lanes {
     /// Not with the others: most connections have no other, and every frame passes here.
     first: LaneState,
@@ -479,6 +483,21 @@ impl Lanes {
             state.acks.clear();
             state.ready.clear();
         }
+    }
+
+    /// Every reply that waits.
+    #[cfg(feature = "testing")]
+    pub(super) fn replies(&self) -> impl Iterator<Item = &Reply> {
+        self.iter().flat_map(|(_, state)| &state.replies)
+    }
+
+    /// Who waits on the lane to send, and whose ACK does.
+    #[cfg(feature = "testing")]
+    pub(super) fn queues(
+        &self,
+        lane: Lane,
+    ) -> Option<(&VecDeque<ExchangeId>, &VecDeque<ExchangeId>)> {
+        self.try_get(lane).map(|state| (&state.ready, &state.acks))
     }
 
     /// Lanes on which replies wait.

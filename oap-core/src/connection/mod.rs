@@ -1,10 +1,14 @@
 //! One connection of either role, without any input or output of its own.
 
+#[cfg(feature = "testing")]
+mod audit;
 mod budget;
 mod closing;
 mod control;
 mod ending;
 mod exchange;
+#[cfg(feature = "testing")]
+mod fork;
 mod frame;
 mod handle;
 mod hello;

@@ -133,7 +133,7 @@ impl Connection {
     }
 
     #[inline]
-    fn state_at_server(&self, open: Option<u32>, corr: u64) -> State {
+    pub(super) fn state_at_server(&self, open: Option<u32>, corr: u64) -> State {
         let Some(slot) = open else {
             let late = !self.late.is_empty() && self.late.contains(&corr);
             return if late { State::Late } else { State::Unknown };

@@ -20,7 +20,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) const ALL: [Self; 6] = [
         Self::Unknown,
         Self::Late,
@@ -29,6 +29,18 @@ impl State {
         Self::HalfClosed,
         Self::Answered,
     ];
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Late => "late",
+            Self::Parked => "parked",
+            Self::Open => "open",
+            Self::HalfClosed => "half closed",
+            Self::Answered => "answered",
+        }
+    }
 }
 
 /// A REQ frame by its START and END bits.
@@ -117,17 +129,6 @@ mod tests {
     const CORR: u64 = 5;
 
     impl State {
-        const fn name(self) -> &'static str {
-            match self {
-                Self::Unknown => "unknown",
-                Self::Late => "late",
-                Self::Parked => "parked",
-                Self::Open => "open",
-                Self::HalfClosed => "half closed",
-                Self::Answered => "answered",
-            }
-        }
-
         const fn meaning(self) -> &'static str {
             match self {
                 Self::Unknown => "never opened, ended after its END, or forgotten",

@@ -13,6 +13,7 @@ use bytes::Buf;
 const TRIM_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Timetable {
     opened: Timestamp,
     pub(super) first_byte: bool,

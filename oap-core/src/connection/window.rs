@@ -2,6 +2,7 @@
 
 /// The receiver's side.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct RecvWindow {
     received: u64,
     consumed: u64,
@@ -38,6 +39,12 @@ impl RecvWindow {
         next_limit.saturating_sub(self.limit) * 2 >= u64::from(threshold)
     }
 
+    /// Whether no more was consumed than came, and, of a peer that keeps to it, came than the limit.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn is_sound(&self, limited: bool) -> bool {
+        self.consumed <= self.received && (!limited || self.received <= self.limit)
+    }
+
     /// The first limit turns out higher than was assumed.
     pub(crate) fn raise(&mut self, window: u32) {
         self.limit = self.limit.max(u64::from(window));
@@ -55,6 +62,7 @@ impl RecvWindow {
 
 /// The sender's side.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct SendWindow {
     sent: u64,
     consumed: u64,
@@ -79,6 +87,12 @@ impl SendWindow {
         } else {
             credit as usize
         }
+    }
+
+    /// Whether credit is not below nothing, and no more is acknowledged than was sent.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn is_sound(&self) -> bool {
+        self.consumed <= self.sent && self.sent <= self.limit
     }
 
     /// The greatest limit that the peer has given.

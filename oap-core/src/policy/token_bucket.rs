@@ -23,6 +23,7 @@ use crate::time::Timestamp;
 /// assert_eq!(cancels.try_take(now + wait, 1), Ok(()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct TokenBucket {
     capacity: u64,
     per_second: u64,

@@ -58,6 +58,7 @@ impl Frame {
 /// # Ok::<(), oap_core::wire::FrameFault>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Decoder {
     max_frame: u32,
     /// Bytes that the buffer must hold before anything new can be said.

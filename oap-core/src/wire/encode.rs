@@ -43,6 +43,7 @@ const KEEP_CAPACITY: usize = 64 * 1024;
 /// assert!(!queue.has_remaining());
 /// ```
 #[derive(Default)]
+#[cfg_attr(feature = "testing", derive(Clone))]
 pub struct FrameQueue {
     inline: Vec<u8>,
     /// First byte of `inline` that is not written yet.
@@ -55,6 +56,7 @@ pub struct FrameQueue {
 }
 
 /// Some bytes of the inline buffer, then a payload of the caller's.
+#[cfg_attr(feature = "testing", derive(Clone))]
 struct Part {
     inline: usize,
     tail: Bytes,
@@ -281,6 +283,21 @@ impl FrameQueue {
     fn shared(&self, len: usize) -> Option<Bytes> {
         let part = self.parts.front()?;
         (part.inline == 0 && len <= part.tail.len()).then(|| part.tail.slice(..len))
+    }
+}
+
+/// What is left to write.
+#[cfg(feature = "testing")]
+impl core::hash::Hash for FrameQueue {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.len, self.advanced).hash(state);
+        let mut at = self.head;
+        for part in &self.parts {
+            state.write(&self.inline[at..at + part.inline]);
+            state.write(&part.tail);
+            at += part.inline;
+        }
+        state.write(&self.inline[at..]);
     }
 }
 

@@ -25,6 +25,7 @@ const MAX_BODY: usize = 4_096;
 /// # Ok::<(), oap_core::wire::HelloFault>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Hello {
     /// The largest `len` of a frame, in bytes: 4,096 to 1,048,576. Higher values are read as
     /// 1,048,576.
