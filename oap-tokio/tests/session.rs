@@ -42,6 +42,7 @@ over_each! {
     streams_of_both_directions_arrive_whole
     events_come_in_order
     a_dropped_request_cancels_only_itself
+    an_answer_that_ends_early_ends_a_sender_that_waits
     more_callers_than_slots_take_turns
     a_drain_lets_open_exchanges_finish
 }
@@ -125,6 +126,29 @@ async fn a_dropped_request_cancels_only_itself(over: Over) {
     assert_eq!(&response.body[..], b"on");
     let report = server.drain(&runtime, Duration::from_secs(5)).await;
     assert_eq!((report.drained, report.aborted), (1, 0));
+}
+
+async fn an_answer_that_ends_early_ends_a_sender_that_waits(over: Over) {
+    let (_server, session, _) = pair(over).await;
+    let soon = Bytes::copy_from_slice(&100_u32.to_le_bytes());
+    let mut exchange = session
+        .open(Head::new(DELAY), soon, Fin::More)
+        .await
+        .unwrap();
+    // The handler reads no further, so the window closes and the sender waits.
+    let sending = async {
+        loop {
+            if let Err(error) = exchange.send(Bytes::from(vec![0; 65_536])).await {
+                return error;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(30), sending).await;
+    let refused = refused.expect("the sender is told");
+    assert!(
+        matches!(refused, CallError::Send(SendError::Ended)),
+        "{refused}"
+    );
 }
 
 async fn more_callers_than_slots_take_turns(over: Over) {

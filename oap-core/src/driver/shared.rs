@@ -423,8 +423,11 @@ impl Inner {
                     },
                     charge,
                 ));
-                let waker = mailbox.receiver.take();
-                self.due.extend(waker);
+                let receiver = mailbox.receiver.take();
+                // An answer that has ended takes no more of its request (OAP-3-4): who waits to send
+                // must hear of it.
+                let sender = mailbox.sender.take_if(|_| fin.is_end());
+                self.due.extend(receiver.into_iter().chain(sender));
             }
             None => self.connection.consumed(id, charge),
         }
