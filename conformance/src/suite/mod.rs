@@ -25,6 +25,7 @@ pub use raw::Raw;
 pub use relay::Relay;
 pub use stack::{Address, BoxFuture, Plan, Running, Stack, Target, Wire};
 pub use stacks::Kind;
+pub(crate) use wait::pause;
 pub use wait::{block_on, eventually, within};
 
 /// Runs every script that suits the transport between these two stacks.

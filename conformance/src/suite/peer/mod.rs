@@ -7,8 +7,10 @@
 mod process;
 mod roles;
 
+pub(crate) use process::Process;
 pub use process::{Crowd, Manner, ServerProcess, Size};
 pub use roles::run;
+pub(crate) use roles::{orders, say};
 
 use std::fs;
 

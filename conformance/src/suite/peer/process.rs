@@ -10,14 +10,14 @@ use super::resident_bytes;
 use crate::suite::{Address, Identity, Kind, Target, Wire};
 
 /// A process that answers lines with lines, and is ended when this is dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
 impl Process {
-    fn start(program: &str, arguments: &[&str], identity: Identity) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str], identity: Identity) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .env(Identity::CHAIN, identity.chain())
@@ -34,7 +34,7 @@ impl Process {
     }
 
     /// The rest of its next line, which must begin with `word`.
-    fn hear(&mut self, word: &str) -> String {
+    pub(crate) fn hear(&mut self, word: &str) -> String {
         let mut line = String::new();
         self.from
             .read_line(&mut line)
@@ -45,9 +45,21 @@ impl Process {
         }
     }
 
-    fn ask(&mut self, question: &str, word: &str) -> String {
-        writeln!(self.to, "{question}").expect("a line to another process");
+    /// Tells it a line and hears the rest of its answer, which must begin with `word`.
+    pub(crate) fn ask(&mut self, question: &str, word: &str) -> String {
+        self.tell(question);
         self.hear(word)
+    }
+
+    /// Tells it a line, to which it may answer later.
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.to, "{line}").expect("a line to another process");
+    }
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

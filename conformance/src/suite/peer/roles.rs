@@ -67,13 +67,13 @@ fn wire_of(name: &str) -> Result<Wire, String> {
     Wire::from_name(name).ok_or(format!("transport {name}: must be tcp, tls, quic or uds"))
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
     // Whoever started this process may be gone.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn orders() -> impl Iterator<Item = String> {
+pub(crate) fn orders() -> impl Iterator<Item = String> {
     io::stdin().lines().map_while(Result::ok)
 }
 
