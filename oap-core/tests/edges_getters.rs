@@ -191,7 +191,8 @@ fn bodies_and_payloads_say_what_they_are() {
     let plain = Body::from("text");
     assert_eq!((plain.len(), plain.is_empty()), (4, false));
     assert!(!plain.is_compressed());
-    assert!(Body::empty().is_empty() && Body::empty().len() == 0);
+    assert!(Body::empty().is_empty());
+    assert_eq!(Body::empty().len(), 0);
     assert!(Body::compressed(Bytes::from_static(b"z")).is_compressed());
 
     let mut server = Endpoint::server();
