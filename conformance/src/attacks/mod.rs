@@ -20,7 +20,7 @@ mod start_cancel;
 mod stream_errors;
 
 pub use apps::Gauge;
-pub use foe::enemy;
+pub use foe::{Met, enemy};
 pub use measure::{Measure, Row};
 
 use foe::Foe;
@@ -33,7 +33,7 @@ pub struct Attack {
     pub name: &'static str,
     /// In one line.
     pub what: &'static str,
-    /// What [`Row::units`] counts.
+    /// What is counted of it.
     pub unit: &'static str,
     /// Bytes by which the server's memory may grow, with the reason in `docs/security.md`.
     pub memory: usize,
