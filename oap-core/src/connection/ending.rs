@@ -223,6 +223,9 @@ impl Connection {
                 (Role::Server, _) => {
                     self.end_exchange(slot, RESET);
                     self.charge_fault(lane, now);
+                    if self.is_closed() {
+                        return;
+                    }
                 }
             }
         }

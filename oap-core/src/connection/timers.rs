@@ -92,6 +92,9 @@ impl Connection {
         }
         if now >= self.frames_due() {
             self.time_frames(now);
+            if self.is_closed() {
+                return;
+            }
         }
         if now >= self.times.earliest_exchange {
             self.time_exchanges(now);
