@@ -249,6 +249,11 @@ fn hellos() {
         .flat_map(|corr| frame(CHUNK, 0, corr, 0, b"{"))
         .collect();
     feed_all("bad hellos", server, &wire);
+    let keys: Vec<String> = (0..500).map(|key| format!("\"{key}\":0")).collect();
+    let body = format!("{{{}}}", keys.join(","));
+    assert!(body.len() <= 4_096);
+    let wire = frame(CHUNK, 0, 0, 0, body.as_bytes());
+    feed_all("a hello of keys", server, &wire);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::RangeInclusive;
 
 use super::MAX_FRAME;
@@ -256,16 +257,19 @@ impl Hello {
         let mut keys = Vec::new();
         let mut reader = Reader::new(body)?;
         reader.object(|key, value| {
-            keys.push((0, key));
+            keys.push(Key::new(0, key));
             match key.one_of(fields) {
                 Some(field) => hello.read_field(field, value),
-                None => Ok(value.skip_with(&mut |object, key| keys.push((object, key)))?),
+                None => Ok(value.skip_with(&mut |object, key| keys.push(Key::new(object, key)))?),
             }
         })?;
-        reader.finish()?;
+        reader.clone().finish()?;
         // Sorted, 4 KiB of keys cost a few ten thousand steps at most, whatever they are.
-        keys.sort_unstable();
-        if keys.windows(2).all(|pair| pair[0] < pair[1]) {
+        keys.sort_unstable_by(|one, other| one.cmp(*other, &reader));
+        if keys
+            .windows(2)
+            .all(|pair| pair[0].cmp(pair[1], &reader).is_lt())
+        {
             Ok(hello)
         } else {
             Err(HelloFault::DuplicateKey)
@@ -322,6 +326,30 @@ impl From<Fault> for HelloFault {
             // Only the outermost value is read without a field to name.
             Fault::WrongType => Self::NotAnObject,
         }
+    }
+}
+
+/// Where a key stands: its object's number, and its start. A body may have 800 keys, so these are
+/// small, and are read again where they are compared.
+#[derive(Clone, Copy)]
+struct Key {
+    object: u16,
+    start: u16,
+}
+
+impl Key {
+    /// Both are less than the body's length, which fits.
+    const fn new(object: usize, key: Str<'_>) -> Self {
+        Self {
+            object: object as u16,
+            start: key.start() as u16,
+        }
+    }
+
+    fn cmp(self, other: Self, reader: &Reader<'_>) -> Ordering {
+        let name = |key: Self| reader.string_at(key.start.into()).ok();
+        let objects = self.object.cmp(&other.object);
+        objects.then_with(|| name(self).cmp(&name(other)))
     }
 }
 

@@ -145,6 +145,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A string that was read before, by its [`Str::start`].
+    pub(crate) fn string_at(&self, start: usize) -> Result<Str<'a>, Fault> {
+        let mut reader = self.clone();
+        reader.at = start;
+        reader.string_tail()
+    }
+
     /// Ends the reading; [`Fault::Syntax`] if anything but white space is left.
     pub(crate) fn finish(mut self) -> Result<(), Fault> {
         if self.next_token().is_some() {
@@ -189,7 +196,11 @@ impl<'a> Reader<'a> {
             }
         }
         let raw = self.text.get(start..self.at - 1).ok_or(Fault::Syntax)?;
-        Ok(Str { raw, escaped })
+        Ok(Str {
+            raw,
+            start,
+            escaped,
+        })
     }
 
     /// The rest of an escape whose backslash has been read.
@@ -301,6 +312,7 @@ impl<'a> Reader<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Str<'a> {
     raw: &'a str,
+    start: usize,
     escaped: bool,
 }
 
@@ -308,6 +320,11 @@ impl<'a> Str<'a> {
     /// The one of `names` that this string is.
     pub(crate) fn one_of(self, names: &[&'static str]) -> Option<&'static str> {
         names.iter().copied().find(|name| self == **name)
+    }
+
+    /// Where it begins, for [`Reader::string_at`].
+    pub(crate) const fn start(self) -> usize {
+        self.start
     }
 
     /// The string itself, unescaped.
