@@ -42,7 +42,7 @@ impl Index {
             if corr_of(slot) == corr {
                 return Some(slot);
             }
-            at += 1;
+            at = at.wrapping_add(1);
         }
     }
 
@@ -179,6 +179,17 @@ mod tests {
             }
             assert_eq!(index.taken, 0);
             assert!(index.places.iter().all(|&place| place == EMPTY));
+        }
+    }
+
+    /// With the default key, the search for the largest id begins at the largest number.
+    #[test]
+    fn the_search_goes_on_past_the_largest_position() {
+        let mut index = Index::new(0);
+        assert_eq!(index.position(u64::MAX), usize::MAX);
+        for corr in 0..100 {
+            index.insert(corr, corr as u32, u64::from);
+            assert_eq!(index.find(u64::MAX, u64::from), None);
         }
     }
 
