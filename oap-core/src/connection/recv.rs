@@ -1,5 +1,8 @@
 //! Application frames on their way in (OAP-2, OAP-3, OAP-6, OAP-7).
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use bytes::BytesMut;
 
 use super::budget::{self, MAX_EMPTIES, frame_cost};
@@ -442,7 +445,7 @@ impl Connection {
         self.exchanges
             .get_mut(slot)
             .parked
-            .get_or_insert_with(Default::default)
+            .get_or_insert_with(|| Box::new(Vec::with_capacity(1)))
             .push(event);
     }
 
