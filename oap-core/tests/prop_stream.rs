@@ -2,7 +2,7 @@
 //! that a peer or an application does passes a bound.
 
 use bytes::{Buf, Bytes, BytesMut};
-use oap_core::testing::{any_bytes, any_frames, transcript};
+use oap_core::testing::bodies::{any_bytes, any_frames, transcript};
 use oap_core::wire::{Decoder, Flags, FrameQueue, Header, MAX_FRAME, MIN_LEN};
 use oap_core::{Code, Role};
 use proptest::collection::vec;

@@ -1,0 +1,6 @@
+#![no_main]
+
+use oap_core::testing::bodies;
+use oap_fuzz::HEAP;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::error(data, HEAP));

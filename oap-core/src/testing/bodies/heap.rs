@@ -1,0 +1,86 @@
+//! What a peer's bytes may make this side hold.
+
+use crate::Config;
+
+/// Reads a counting allocator, where the program has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Heap {
+    /// Bytes that this thread holds.
+    pub live: fn() -> usize,
+    /// The most that it has held since the last call.
+    pub take_peak: fn() -> usize,
+}
+
+impl Heap {
+    /// Nothing is counted, so no bound is ever passed.
+    pub const UNMEASURED: Self = Self {
+        live: || 0,
+        take_peak: || 0,
+    };
+}
+
+/// Bytes of heap for each byte of a peer's.
+const PER_BYTE: usize = 2;
+/// Where a verifier is set: a frame that waits for its verdict keeps an event, however short it is.
+const PER_PARKED_BYTE: usize = 16;
+/// Bytes of heap that a connection may hold besides.
+const BASE: usize = 16 * 1024;
+
+/// What the core holds of the heap, against what it may hold.
+///
+/// Only what happens inside [`Ledger::measure`] counts: so the heap of the body itself does not.
+pub(super) struct Ledger {
+    heap: Heap,
+    held: isize,
+    allowed: usize,
+    per_byte: usize,
+}
+
+impl Ledger {
+    /// The bound of one connection.
+    pub(super) const fn of_connection(heap: Heap) -> Self {
+        Self::with_base(heap, BASE)
+    }
+
+    /// The bound of one connection so configured.
+    pub(super) const fn of_configured(config: &Config, heap: Heap) -> Self {
+        let mut ledger = Self::of_connection(heap);
+        if config.authorize {
+            ledger.per_byte = PER_PARKED_BYTE;
+        }
+        ledger
+    }
+
+    /// The bound of what keeps nothing: `base` bytes while it works.
+    pub(super) const fn with_base(heap: Heap, base: usize) -> Self {
+        Self {
+            heap,
+            held: 0,
+            allowed: base,
+            per_byte: PER_BYTE,
+        }
+    }
+
+    /// So many bytes came from the peer.
+    pub(super) fn allow(&mut self, bytes: usize) {
+        self.allowed += self.per_byte * bytes;
+    }
+
+    /// Does something on behalf of the core.
+    ///
+    /// # Panics
+    /// If at any moment of it more is held than may be.
+    pub(super) fn measure<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let before = (self.heap.live)();
+        (self.heap.take_peak)();
+        let result = act();
+        let most = (self.heap.take_peak)().wrapping_sub(before) as isize + self.held;
+        self.held += (self.heap.live)().wrapping_sub(before) as isize;
+        assert!(
+            most <= self.allowed as isize,
+            "{most} bytes of heap held, {} allowed",
+            self.allowed
+        );
+        result
+    }
+}
