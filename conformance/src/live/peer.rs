@@ -13,7 +13,7 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::rules::on_lane;
 use super::verdict::{Step, ensure, fail, skip};
-use super::wire::{PATIENCE, Wire, show};
+use super::wire::{Wire, show};
 
 /// Ids of the echoes that tell whether a connection goes on.
 const ALIVE: u64 = 1 << 40;
@@ -259,7 +259,7 @@ impl Peer {
     pub async fn refused(&mut self, frame: &Draft, code: u16, reason: Reason) -> Step<ErrorBody> {
         let (app, corr) = (frame.app, frame.corr);
         let due = format!("RESP|END {code} {reason} app 0x{app:04x} corr {corr}");
-        let (lane, error) = self.wire.next_on(&due, PATIENCE).await?;
+        let (lane, error) = self.wire.next_on(&due).await?;
         on_lane(lane, frame.lane, &error)?;
         is_error(&error, (app, frame.tenant, corr), code, reason, &due)?;
         match ErrorBody::parse(error.payload()) {

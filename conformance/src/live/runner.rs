@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::rules::{Rules, Sender};
 use super::transcript::Transcript;
 use super::verdict::{Case, Finding, Only, Outcome, Pace, Stop, Verdict};
-use super::wire::Wire;
+use super::wire::{PATIENCE, Wire};
 
 /// What a quick case may take in all.
 const QUICK: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ pub struct Plan {
     pub only: Only,
     /// Whether to leave out cases that wait for a timer.
     pub quick: bool,
+    /// How long the server may take for what it does at once; 10 s where nothing is set.
+    pub patience: Option<Duration>,
     /// Quick cases at once; 0 stands for 16. Slow ones all run from the beginning.
     pub at_once: usize,
 }
@@ -59,6 +61,7 @@ pub async fn run(
     let facts = Arc::new(facts);
     let at_once = if plan.at_once == 0 { 16 } else { plan.at_once };
     let places = Arc::new(Semaphore::new(at_once));
+    let patience = plan.patience.unwrap_or(PATIENCE);
     let mut running = JoinSet::new();
     for (index, case) in cases::all().enumerate() {
         if !plan.takes(case) {
@@ -70,7 +73,7 @@ pub async fn run(
                 Pace::Quick => places.acquire_owned().await.ok(),
                 Pace::Slow => None,
             };
-            (index, one(case, facts, dial).await)
+            (index, one(case, facts, dial, patience).await)
         });
     }
     let mut outcomes = Vec::new();
@@ -83,10 +86,15 @@ pub async fn run(
     Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-async fn one(case: &'static Case<Peer>, facts: Arc<Facts>, dial: Arc<dyn Dial>) -> Outcome {
+async fn one(
+    case: &'static Case<Peer>,
+    facts: Arc<Facts>,
+    dial: Arc<dyn Dial>,
+    patience: Duration,
+) -> Outcome {
     let began = Instant::now();
     let limit = match case.pace {
-        Pace::Quick => QUICK,
+        Pace::Quick => QUICK.max(patience * 6),
         Pace::Slow => facts.idle + SLOW,
     };
     let (verdict, transcript) = match dial.dial().await {
@@ -100,6 +108,7 @@ async fn one(case: &'static Case<Peer>, facts: Arc<Facts>, dial: Arc<dyn Dial>) 
         Ok(io) => {
             let wire = Wire::new(io, Rules::new(Sender::Server));
             let mut peer = Peer::new(wire, facts, dial);
+            peer.patience = patience;
             let verdict = judge(timeout(limit, (case.run)(&mut peer)).await, limit);
             peer.finish().await;
             (verdict, std::mem::take(&mut peer.transcript))

@@ -17,7 +17,7 @@ use super::rules::Rules;
 use super::transcript::{Transcript, Way, describe};
 use super::verdict::{Step, fail};
 
-/// How long the implementation may take for what it does at once.
+/// What [`Wire::patience`] begins with.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the transport may take to close.
@@ -29,6 +29,8 @@ pub struct Wire {
     inputs: BTreeMap<Lane, Input>,
     came: VecDeque<Came>,
     over: bool,
+    /// How long the implementation may take for what it does at once.
+    pub patience: Duration,
     /// What every frame that comes has to keep to.
     pub rules: Rules,
     /// What went over it.
@@ -82,6 +84,7 @@ impl Wire {
             inputs: BTreeMap::new(),
             came: VecDeque::new(),
             over: false,
+            patience: PATIENCE,
             rules,
             transcript: Transcript::default(),
         }
@@ -158,9 +161,9 @@ impl Wire {
 
 // What comes in.
 impl Wire {
-    /// What comes next, within [`PATIENCE`].
+    /// What comes next, within [`Wire::patience`].
     pub async fn came(&mut self) -> Came {
-        self.came_within(PATIENCE).await
+        self.came_within(self.patience).await
     }
 
     /// What comes next, within a time.
@@ -194,7 +197,7 @@ impl Wire {
     /// # Errors
     /// Anything else came: `due` was.
     pub async fn next(&mut self, due: &str) -> Step<Frame> {
-        self.next_within(due, PATIENCE).await
+        self.next_within(due, self.patience).await
     }
 
     /// As [`Wire::next`], within a time.
@@ -202,14 +205,19 @@ impl Wire {
     /// # Errors
     /// Anything else came: `due` was.
     pub async fn next_within(&mut self, due: &str, time: Duration) -> Step<Frame> {
-        self.next_on(due, time).await.map(|(_, frame)| frame)
+        let next = self.next_on_within(due, time).await;
+        next.map(|(_, frame)| frame)
     }
 
-    /// As [`Wire::next_within`], with the frame's lane.
+    /// As [`Wire::next`], with the frame's lane.
     ///
     /// # Errors
     /// Anything else came: `due` was.
-    pub async fn next_on(&mut self, due: &str, time: Duration) -> Step<(Lane, Frame)> {
+    pub async fn next_on(&mut self, due: &str) -> Step<(Lane, Frame)> {
+        self.next_on_within(due, self.patience).await
+    }
+
+    async fn next_on_within(&mut self, due: &str, time: Duration) -> Step<(Lane, Frame)> {
         match self.came_within(time).await {
             Came::Frame(lane, frame) => {
                 self.rules.check(&frame)?;
@@ -224,7 +232,7 @@ impl Wire {
     /// # Errors
     /// Something else came: `due` was.
     pub async fn ends(&mut self, due: &str) -> Step {
-        self.ends_within(due, PATIENCE).await
+        self.ends_within(due, self.patience).await
     }
 
     /// As [`Wire::ends`], within a time.

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Seconds that the server waits for a client that does not read
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     write_timeout: f64,
+    /// Seconds that the server may take for what it does at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    patience: f64,
     /// Quick cases at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     at_once: usize,
@@ -74,6 +77,7 @@ async fn judge(args: &Args) -> Result<Report, String> {
     let plan = Plan {
         only: Only::new(&args.only),
         quick: args.quick,
+        patience: Some(seconds(args.patience)?),
         at_once: args.at_once,
     };
     let cases = plan.cases();

@@ -7,7 +7,7 @@ use oap_core::driver::test_apps::ECHO;
 use oap_core::wire::{ErrorBody, Flags, Frame};
 
 use crate::live::draft::Draft;
-use crate::live::peer::{EVERYTHING, Peer};
+use crate::live::peer::{Answer, EVERYTHING, Peer};
 use crate::live::verdict::{Case, Step, case, ensure, fail};
 use crate::live::wire::{Came, show};
 
@@ -26,24 +26,36 @@ pub(super) const CASES: &[Case<Peer>] = &[
     case!("OAP-10-11", empty_starts_and_ends_cost_nothing),
 ];
 
-/// What ends a connection that floods: the first frame after those that `takes` lets pass.
-async fn flooded(peer: &mut Peer, takes: impl Fn(&Frame) -> bool) -> Step<Frame> {
+/// Sends what `next` gives, each once the frame before was answered, until the answer is no longer
+/// one that `takes` lets pass: that one has to end the connection. What a server has not read when it
+/// closes could cost its last frame.
+async fn flood(
+    peer: &mut Peer,
+    next: impl Fn(u64) -> Draft,
+    takes: impl Fn(&Frame) -> bool,
+) -> Step<Frame> {
     let due = "429 flood with retry_after_ms, then the end";
-    loop {
+    for number in 1..=3_000 {
+        peer.send(&next(number)).await;
         let frame = peer.next(due).await?;
-        if takes(&frame) {
-            continue;
+        if !takes(&frame) {
+            is_flood(&frame, due)?;
+            peer.ends(due).await?;
+            return Ok(frame);
         }
-        let body = ErrorBody::parse(frame.payload());
-        let fits = frame.header.app_proto_id == 0
-            && (frame.header.code.get(), frame.header.corr_id) == (429, 0)
-            && body.is_some_and(|body| {
-                body.reason == Reason::Flood.into() && body.retry_after_ms.is_some()
-            });
-        ensure(fits, due, || show(&frame))?;
-        peer.ends(due).await?;
-        return Ok(frame);
     }
+    fail(due, "3,000 answers")
+}
+
+fn is_flood(frame: &Frame, due: &str) -> Step {
+    let header = frame.header;
+    let told = ErrorBody::parse(frame.payload());
+    let body =
+        |body: ErrorBody| body.reason == Reason::Flood.into() && body.retry_after_ms.is_some();
+    let place = (header.app_proto_id, header.corr_id, header.code.get());
+    ensure(place == (0, 0, 429) && told.is_some_and(body), due, || {
+        show(frame)
+    })
 }
 
 fn is_fault(frame: &Frame) -> bool {
@@ -82,24 +94,38 @@ async fn ignored_control_frames_cost_nothing(peer: &mut Peer) -> Step {
     peer.alive().await
 }
 
+fn fault(corr: u64) -> Draft {
+    Draft::chunk(ECHO, corr, b"x")
+}
+
 async fn a_flood_of_faults_ends_the_connection(peer: &mut Peer) -> Step {
-    faults(peer, 3_000).await;
-    let last = flooded(peer, is_fault).await?;
+    let last = flood(peer, fault, is_fault).await?;
     let error = last.header.flags.contains(Flags::RESP | Flags::END);
     ensure(error, "a connection error frame", || show(&last))
 }
 
 async fn a_flood_of_stray_events_ends_the_connection(peer: &mut Peer) -> Step {
-    for corr in 1..=3_000 {
+    peer.needs(ECHO)?;
+    for corr in 1..=950 {
         peer.send(&Draft::new(Flags::EVENT, ECHO, corr)).await;
     }
-    flooded(peer, |_| false).await.map(drop)
+    // An event is not answered, so each further one is followed by an echo.
+    let due = "429 flood with retry_after_ms, then the end";
+    for corr in 951..=3_000 {
+        peer.send(&Draft::new(Flags::EVENT, ECHO, corr)).await;
+        peer.send(&Draft::request(ECHO, corr, b"x")).await;
+        let frame = peer.next(due).await?;
+        if frame.header.app_proto_id == 0 {
+            is_flood(&frame, due)?;
+            return peer.ends(due).await;
+        }
+    }
+    fail(due, "2,000 echoes")
 }
 
 async fn a_flood_is_told_by_goaway_to_who_knows_it(peer: &mut Peer) -> Step {
     peer.hello(EVERYTHING).await?;
-    faults(peer, 3_000).await;
-    let last = flooded(peer, is_fault).await?;
+    let last = flood(peer, fault, is_fault).await?;
     let goaway = last.header.flags == Flags::EVENT;
     ensure(goaway, "GOAWAY: EVENT code 429 app 0 corr 0", || {
         show(&last)
@@ -115,11 +141,10 @@ async fn ten_hellos_are_answered(peer: &mut Peer) -> Step {
 }
 
 async fn a_flood_of_hellos_ends_the_connection(peer: &mut Peer) -> Step {
-    for _ in 0..40 {
-        peer.send(&Draft::hello("{}")).await;
-    }
     let is_reply = |frame: &Frame| frame.header.code.get() == 0;
-    flooded(peer, is_reply).await.map(drop)
+    flood(peer, |_| Draft::hello("{}"), is_reply)
+        .await
+        .map(drop)
 }
 
 async fn a_thousand_pings_are_all_answered(peer: &mut Peer) -> Step {
@@ -150,9 +175,12 @@ async fn a_hundred_empty_frames_are_taken(peer: &mut Peer) -> Step {
 }
 
 async fn more_empty_frames_end_the_connection(peer: &mut Peer) -> Step {
-    empties(peer, 110).await?;
+    peer.needs(ECHO)?;
+    peer.send(&Draft::start(ECHO, 1, b"")).await;
+    peer.more(1, &mut Answer::default()).await?;
     let is_echo = |frame: &Frame| frame.header.app_proto_id == ECHO;
-    flooded(peer, is_echo).await.map(drop)
+    let last = flood(peer, |_| Draft::chunk(ECHO, 1, b""), is_echo);
+    last.await.map(drop)
 }
 
 async fn empty_starts_and_ends_cost_nothing(peer: &mut Peer) -> Step {

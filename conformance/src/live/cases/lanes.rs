@@ -7,7 +7,7 @@ use oap_core::{Lane, Reason};
 use crate::live::draft::Draft;
 use crate::live::peer::{Answer, Peer, ack_numbers};
 use crate::live::verdict::{Case, Step, case, ensure, fail, skip};
-use crate::live::wire::{Came, PATIENCE, show};
+use crate::live::wire::{Came, show};
 
 const SECOND: Lane = Lane(1);
 
@@ -72,7 +72,7 @@ async fn open(peer: &mut Peer) -> Step<Draft> {
 /// RESP|END 400 of the exchange, on whichever of the two lanes it comes.
 async fn fault(peer: &mut Peer, start: &Draft) -> Step {
     let due = format!("RESP|END 400 bad_sequence on corr {}", start.corr);
-    let (_, frame) = peer.next_on(&due, PATIENCE).await?;
+    let (_, frame) = peer.next_on(&due).await?;
     let header = frame.header;
     let fits = header.flags.contains(Flags::RESP | Flags::END)
         && (header.corr_id, header.code.get()) == (start.corr, 400);
@@ -89,11 +89,12 @@ async fn ids_are_unique_over_all_lanes(peer: &mut Peer) -> Step {
 async fn answers_come_on_the_lane_of_their_start(peer: &mut Peer) -> Step {
     peer.needs_lanes()?;
     peer.needs(SOURCE)?;
+    peer.alive().await?;
     let start = Draft::request(SOURCE, 1, &200_000_u64.to_le_bytes());
     peer.send(&start.on(SECOND)).await;
     let mut answer = Answer::default();
     loop {
-        let (lane, frame) = peer.next_on("a frame of the answer", PATIENCE).await?;
+        let (lane, frame) = peer.next_on("a frame of the answer").await?;
         ensure(lane == SECOND, "on lane 1", || {
             format!("on lane {}: {}", lane.0, show(&frame))
         })?;
@@ -108,9 +109,10 @@ async fn answers_come_on_the_lane_of_their_start(peer: &mut Peer) -> Step {
 async fn acks_come_on_the_lane_of_their_start(peer: &mut Peer) -> Step {
     peer.needs_lanes()?;
     peer.needs(SINK)?;
+    peer.alive().await?;
     let start = Draft::start(SINK, 1, &[0; 70_000]).with(Flags::ACK_REQ);
     peer.send(&start.on(SECOND)).await;
-    let (lane, frame) = peer.next_on("an ACK on lane 1", PATIENCE).await?;
+    let (lane, frame) = peer.next_on("an ACK on lane 1").await?;
     let fits = lane == SECOND && ack_numbers(&frame).is_some();
     ensure(fits, "an ACK on lane 1", || {
         format!("on lane {}: {}", lane.0, show(&frame))

@@ -42,6 +42,7 @@ async fn cut_off(peer: &mut Peer, since: Instant, time: Duration) -> Step {
         let left = (time + LATE).saturating_sub(since.elapsed());
         match peer.came_within(left).await {
             Came::End => break,
+            Came::LaneEnd(_) => {}
             Came::Frame(_, frame) if is_last_word(&frame) => {}
             other => return fail(due, other.describe()),
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::live::draft::Draft;
 use crate::live::peer::ack_numbers;
 use crate::live::verdict::{Step, ensure, fail, skip};
-use crate::live::wire::{Came, PATIENCE, Wire, show};
+use crate::live::wire::{Came, Wire, show};
 
 /// Hands out tasks and hears how they went.
 pub const DRILL: u16 = 0x0f10;
@@ -67,7 +67,7 @@ impl Judge {
     /// # Errors
     /// Anything else came: `due` was.
     pub async fn next(&mut self, due: &str) -> Step<Frame> {
-        self.next_within(due, PATIENCE).await
+        self.next_within(due, self.wire.patience).await
     }
 
     /// As [`Judge::next`], within a time.
