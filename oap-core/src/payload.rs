@@ -67,6 +67,7 @@ impl Payload {
 
 /// What a delivered payload occupies of a connection's buffer budget (OAP-6-16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 #[must_use = "a charge that is never returned stops the connection from reading"]
 pub struct Charge {
     pub(crate) wire_len: usize,
