@@ -2,6 +2,7 @@
 #![cfg(feature = "config")]
 
 #[path = "../../../fuzz/src/settings.rs"]
+#[allow(unreachable_pub, reason = "the fuzz target takes it from a library")]
 mod settings;
 
 use std::path::Path;
