@@ -9,6 +9,7 @@ pub mod faults;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod model;
+pub mod simulation;
 #[cfg(feature = "live")]
 pub mod suite;
 pub mod vectors;
