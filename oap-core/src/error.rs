@@ -43,7 +43,7 @@ pub enum SendError {
     /// The application id 0 belongs to the protocol.
     #[error("app_proto_id 0 belongs to the protocol")]
     ControlId,
-    /// The lane has ended or was never opened.
+    /// The peer has ended the lane, or it may not be opened yet or at all.
     #[error("the lane is closed")]
     NoLane,
     /// The exchange still waits for its verdict.

@@ -204,6 +204,33 @@ fn a_client_loses_the_exchanges_of_a_lane_that_ends() {
     client.assert_alive();
 }
 
+// OAP-11-9 OAP-1-12
+#[test]
+fn a_client_asks_nothing_on_a_lane_that_has_ended() {
+    for lane in [Lane::FIRST, SECOND] {
+        let mut client = Endpoint::client_with(lanes);
+        client.feed_bytes(lane, b"");
+        client.eof_on(lane);
+        let request = |client: &mut Endpoint, lane: Lane| {
+            let mut head = Head::new(APP);
+            head.lane = lane;
+            let body = b"x".as_slice().into();
+            client.conn.request(client.now, head, body, Fin::End)
+        };
+        assert_eq!(request(&mut client, lane), Err(SendError::NoLane));
+        assert_eq!(client.conn.exchanges(), 0);
+        assert!(client.frames_on(lane).is_empty());
+        let other = Lane(1 - lane.0);
+        request(&mut client, other).expect("the other lane is in use");
+        // Once the lane is over in both directions, its number serves a new one.
+        if lane == SECOND {
+            client.conn.handle_reset(SECOND, client.now);
+            request(&mut client, SECOND).expect("a new lane");
+            assert_eq!(client.frames_on(SECOND).len(), 1);
+        }
+    }
+}
+
 // OAP-11-9 OAP-1-10
 #[test]
 fn the_end_of_a_lane_inside_a_frame_ends_the_connection() {

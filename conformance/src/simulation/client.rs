@@ -356,11 +356,6 @@ impl Client {
             true => at.lanes.free().unwrap_or(Lane::FIRST),
             false => Lane::FIRST,
         };
-        // Nothing would be answered on it (OAP-1-12): the connection is coming to its end.
-        if end.has_ended(lane) {
-            self.stop();
-            return false;
-        }
         let mut chunks: VecDeque<_> = plan.request.iter().copied().collect();
         let first = chunks.pop_front().unwrap_or(0);
         let fin = fin(chunks.is_empty());
@@ -375,6 +370,11 @@ impl Client {
         let id = match end.connection.request(now, head, body, fin) {
             Ok(id) => id,
             Err(SendError::Draining | SendError::Closed) => return false,
+            // The connection is coming to its end.
+            Err(SendError::NoLane) if end.has_ended(lane) => {
+                self.stop();
+                return false;
+            }
             Err(error) => panic!("{}: {call} is not opened: {error}", end.who()),
         };
         if lane != Lane::FIRST {
@@ -383,6 +383,11 @@ impl Client {
         }
         at.trace
             .note(now, end.who(), "open", call as u64, first as u64);
+        assert!(
+            !end.has_ended(lane),
+            "{}: {call} is on a lane that has ended",
+            end.who()
+        );
         model.opened(call, now);
         model.sent(call, Direction::Request, first, fin.is_end());
         self.calls.insert(id, call);

@@ -232,6 +232,12 @@ impl Lanes {
         self.try_get(lane).is_some_and(|state| state.open)
     }
 
+    /// Whether the peer has ended its side of a lane that is not over yet.
+    pub(super) fn has_ended(&self, lane: Lane) -> bool {
+        self.try_get(lane)
+            .is_some_and(|state| state.open && state.peer_ended)
+    }
+
     /// Whether the lane's buffer holds too little to say anything new. Ends a wait that is over.
     #[inline]
     pub(super) fn is_waiting(&mut self, lane: Lane, buffered: usize) -> bool {

@@ -74,7 +74,8 @@ impl Connection {
         } else {
             self.config.multi_lane
         };
-        if early || !usable {
+        // Nothing would be answered on a lane that its peer has ended (OAP-1-12).
+        if early || !usable || self.lanes.has_ended(head.lane) {
             return Err(SendError::NoLane);
         }
         let capacity = self.capacity();
