@@ -336,6 +336,17 @@ impl<'a> Str<'a> {
         }
     }
 
+    /// The same for equal strings, and for others seldom (FNV-1a over the characters). Whoever wants
+    /// strings that share one can make them: it must cost time only.
+    pub(crate) fn digest(self) -> u32 {
+        let step = |hash: u32, one: char| (hash ^ u32::from(one)).wrapping_mul(0x0100_0193);
+        if self.escaped {
+            self.chars().fold(0x811c_9dc5, step)
+        } else {
+            self.raw.chars().fold(0x811c_9dc5, step)
+        }
+    }
+
     /// The number that the string is in decimal, without a sign.
     pub(crate) fn to_u64(self) -> Result<u64, Fault> {
         if self.raw.is_empty() {

@@ -79,7 +79,7 @@ const ROWS: &[Row] = &[
     row("oap_bytewise_1mib", AtMost(64.0)),
     row("write_coalesce_64k_chunks", Recorded),
     row("oap_window_frame_4k", Recorded),
-    row("oap_hello_parse", Recorded),
+    row("oap_hello_parse", AtMost(6_800.0)),
     row("bounded_inflate_guard_1mib", Recorded),
 ];
 

@@ -16,6 +16,10 @@ fn unsigned(input: &str) -> Result<u64, Fault> {
     Ok(value)
 }
 
+fn string(input: &[u8]) -> Str<'_> {
+    Reader::new(input).unwrap().string().unwrap()
+}
+
 #[test]
 fn only_rfc_8259_is_json() {
     for good in [
@@ -176,6 +180,15 @@ proptest! {
         let mut reader = Reader::new(&out).unwrap();
         prop_assert_eq!(reader.string().unwrap().to_owned(), text.clone());
         prop_assert_eq!(&serde_json::from_slice::<String>(&out).unwrap(), &text);
+
+        let mut spelled = String::from("\"");
+        for unit in text.encode_utf16() {
+            spelled.push_str(&format!("\\u{unit:04x}"));
+        }
+        spelled.push('"');
+        let (plain, spelled) = (string(&out), string(spelled.as_bytes()));
+        prop_assert_eq!(plain, spelled);
+        prop_assert_eq!(plain.digest(), spelled.digest());
 
         out.clear();
         push_string(&mut out, &text, room);
