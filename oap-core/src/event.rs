@@ -54,7 +54,7 @@ impl Fin {
 }
 
 /// What a START frame says besides its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "testing", derive(Hash))]
 pub struct Start {
     /// The id on the wire.
@@ -197,6 +197,19 @@ pub enum Event {
     },
     /// The connection is over, and every exchange with it. The last event.
     Closed(CloseReason),
+}
+
+impl Event {
+    /// The payload that it brings, if any.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Opened { payload, .. }
+            | Self::Data { payload, .. }
+            | Self::Pushed { payload, .. } => Some(payload),
+            _ => None,
+        }
+    }
 }
 
 /// How an exchange ended before its end.

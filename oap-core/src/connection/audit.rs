@@ -6,7 +6,7 @@ use alloc::string::String;
 use super::budget::frame_cost;
 use super::exchange::{Exchange, Marks, Phase};
 use super::{Connection, Role};
-use crate::{Event, Payload};
+use crate::Payload;
 
 impl Connection {
     /// Checks every sum, mark and window against what it stands for. `outside` is what the
@@ -22,17 +22,15 @@ impl Connection {
     fn audit_sums(&self, outside: usize) -> Result<(), String> {
         let parked = self.exchanges.slots().filter_map(|slot| {
             let parked = self.exchanges.get(slot).parked.as_deref();
-            parked.map(|events| events.iter().map(charge).sum::<usize>())
+            parked.map(|parked| parked.payloads().map(charge).sum::<usize>())
         });
-        let waiting = self.events.iter().map(charge).sum::<usize>();
+        let waiting = self.events.payloads().map(charge).sum::<usize>();
         let held = waiting + parked.sum::<usize>() + outside;
-        let ended = |event: &&Event| matches!(event, Event::Ended { .. });
-        let ends = self.events.iter().filter(ended).count();
         let obligations = self.lanes.replies().filter(|reply| reply.is_obligatory());
         let taken = self.exchanges.slots().count();
         for (what, told, counted) in [
             ("held bytes", self.held, held),
-            ("untold ends", self.ends_untold, ends),
+            ("untold ends", self.ends_untold, self.events.ends()),
             ("obligations", self.obligations, obligations.count()),
             ("slots taken", self.exchanges.taken(), taken),
         ] {
@@ -100,13 +98,7 @@ fn agree(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> 
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// What an event that waits costs of the buffer budget.
-fn charge(event: &Event) -> usize {
-    let cost = |payload: &Payload| frame_cost(payload.wire_len());
-    match event {
-        Event::Opened { payload, .. }
-        | Event::Data { payload, .. }
-        | Event::Pushed { payload, .. } => cost(payload),
-        _ => 0,
-    }
+/// What a payload that waits costs of the buffer budget.
+fn charge(payload: &Payload) -> usize {
+    frame_cost(payload.wire_len())
 }

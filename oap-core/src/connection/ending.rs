@@ -162,10 +162,8 @@ impl Connection {
             return;
         };
         let windowed = self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED);
-        for event in parked.iter() {
-            if let Event::Opened { payload, .. } | Event::Data { payload, .. } = event {
-                self.unhold(payload.wire_len(), windowed);
-            }
+        for payload in parked.payloads() {
+            self.unhold(payload.wire_len(), windowed);
         }
     }
 
@@ -193,11 +191,13 @@ impl Connection {
                 (Role::Server, Phase::Ended) => {}
                 (Role::Server, _) if complete => self.make_ready(slot),
                 (Role::Server, _) => {
-                    self.exchanges.get_mut(slot).marks.set(Marks::PEER_FINISHED);
-                    let event = Event::Truncated {
-                        id: self.exchanges.id(slot),
-                    };
-                    self.deliver(slot, event);
+                    let id = self.exchanges.id(slot);
+                    let exchange = self.exchanges.get_mut(slot);
+                    exchange.marks.set(Marks::PEER_FINISHED);
+                    match &mut exchange.parked {
+                        Some(parked) => parked.truncate(),
+                        None => self.events.push_back(Event::Truncated { id }),
+                    }
                     self.make_ready(slot);
                 }
             }

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::events::Parked;
 use super::index::Index;
 use super::window::{RecvWindow, SendWindow};
 use crate::wire::Flags;
-use crate::{Code, Event, ExchangeId, Lane, Timestamp};
+use crate::{Code, ExchangeId, Lane, Timestamp};
 
 /// Where an exchange stands. `state.rs` says which frame leads where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -112,9 +113,8 @@ pub(crate) struct Exchange {
     pub(crate) deadline: Timestamp,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued: usize,
-    // One word in every exchange in place of three.
-    #[allow(clippy::box_collection)]
-    pub(crate) parked: Option<Box<Vec<Event>>>,
+    /// What waits for the verdict; there in [`Phase::Parked`] only.
+    pub(crate) parked: Option<Box<Parked>>,
     /// The window that the peer was told for this exchange.
     pub(crate) window: u32,
 }

@@ -234,9 +234,8 @@ impl Connection {
         exchange.phase = Phase::Open;
         exchange.deadline = Timestamp::MAX;
         if let Some(parked) = exchange.parked.take() {
-            parked
-                .into_iter()
-                .for_each(|event| self.events.push_back(event));
+            let id = self.exchanges.id(slot);
+            self.events.push_parked(id, parked);
         }
     }
 }

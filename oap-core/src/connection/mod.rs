@@ -6,6 +6,7 @@ mod budget;
 mod closing;
 mod control;
 mod ending;
+mod events;
 mod exchange;
 #[cfg(feature = "testing")]
 mod fork;
@@ -29,6 +30,7 @@ use alloc::sync::Arc;
 use bytes::{Buf, BytesMut};
 
 use self::budget::Budgets;
+use self::events::Events;
 use self::exchange::{Exchanges, Marks, Phase};
 use self::frame::RawFrame;
 use self::hello::Peer;
@@ -125,7 +127,7 @@ pub struct Connection {
     life: Life,
     lanes: Lanes,
     exchanges: Exchanges,
-    events: VecDeque<Event>,
+    events: Events,
     /// Events among these that tell of an exchange's early end.
     ends_untold: usize,
     /// Replies the protocol obliges us to send and that are not encoded yet, over all lanes.
@@ -180,7 +182,7 @@ impl Connection {
             life: Life::Open,
             lanes: Lanes::new(config.limits.max_frame()),
             exchanges: Exchanges::new(config.hash_key),
-            events: VecDeque::new(),
+            events: Events::new(),
             ends_untold: 0,
             obligations: 0,
             held: 0,

@@ -1,11 +1,11 @@
 //! Application frames on their way in (OAP-2, OAP-3, OAP-6, OAP-7).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
 use super::budget::{self, MAX_EMPTIES, frame_cost};
+use super::events::Parked;
 use super::exchange::{Marks, Phase};
 use super::frame::RawFrame;
 use super::state::{self, Kind, Rule, State};
@@ -221,15 +221,8 @@ impl Connection {
         let exchange = self.exchanges.get_mut(id.slot);
         exchange.phase = Phase::Parked;
         exchange.deadline = deadline;
-        self.park(
-            id.slot,
-            Event::Opened {
-                id,
-                start: start.clone(),
-                payload,
-                fin,
-            },
-        );
+        let parked = Parked::new(start.clone(), payload, fin);
+        exchange.parked = Some(Box::new(parked));
         self.events.push_back(Event::Authorize { id, start });
     }
 
@@ -277,13 +270,15 @@ impl Connection {
         let Some((payload, fin)) = self.take_payload(slot, lane, now, frame) else {
             return;
         };
-        let event = Event::Data {
-            id: self.exchanges.id(slot),
-            code: Code::OK,
-            payload,
-            fin,
-        };
-        self.deliver(slot, event);
+        match &mut self.exchanges.get_mut(slot).parked {
+            Some(parked) => parked.push(payload, fin),
+            None => self.events.push_back(Event::Data {
+                id: self.exchanges.id(slot),
+                code: Code::OK,
+                payload,
+                fin,
+            }),
+        }
     }
 
     /// Answers and events, in the order sent and with or without START, up to RESP|END (OAP-3-4,
@@ -430,23 +425,6 @@ impl Connection {
         if self.exchanges.get(slot).marks.has(Marks::PEER_WINDOWED) {
             self.queue_ack(slot);
         }
-    }
-
-    #[inline]
-    pub(super) fn deliver(&mut self, slot: u32, event: Event) {
-        if self.exchanges.get(slot).phase == Phase::Parked {
-            self.park(slot, event);
-        } else {
-            self.events.push_back(event);
-        }
-    }
-
-    fn park(&mut self, slot: u32, event: Event) {
-        self.exchanges
-            .get_mut(slot)
-            .parked
-            .get_or_insert_with(|| Box::new(Vec::with_capacity(1)))
-            .push(event);
     }
 
     fn discard_event(&mut self, lane: Lane, now: Timestamp) {

@@ -142,7 +142,7 @@ fn duration(choices: &mut Choices<'_>) -> Duration {
 /// Two connections, the links between them without delay.
 fn meet(client: Config, server: Config, choices: &mut Choices<'_>, heap: Heap) {
     // The application's own request is small beside the bound.
-    let mut ledgers = [&client, &server].map(|config| Ledger::of_configured(config, heap));
+    let mut ledgers = [&client, &server].map(|config| Ledger::of_connection(config, heap));
     let mut now = Timestamp::from_micros(choices.u64() >> choices.below(64));
     let (client, server) = (Arc::new(client), Arc::new(server));
     let mut ends = [

@@ -16,7 +16,7 @@ const MAX_WRITTEN: usize = 4_063;
 /// # Panics
 /// If that does not hold, or the heap's bound is passed.
 pub fn error(data: &[u8], heap: Heap) {
-    let mut ledger = Ledger::of_connection(heap);
+    let mut ledger = Ledger::of_body(heap);
     ledger.allow(data.len());
     let Some(body) = ledger.measure(|| ErrorBody::parse(data)) else {
         return;

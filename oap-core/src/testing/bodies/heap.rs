@@ -21,10 +21,10 @@ impl Heap {
 
 /// Bytes of heap for each byte of a peer's.
 const PER_BYTE: usize = 2;
-/// Where a verifier is set: a frame that waits for its verdict keeps an event, however short it is.
-const PER_PARKED_BYTE: usize = 16;
 /// Bytes of heap that a connection may hold besides.
 const BASE: usize = 16 * 1024;
+/// What one exchange may take that waits for its verdict, where a verifier is set.
+const PER_PARKED: usize = 160;
 
 /// What the core holds of the heap, against what it may hold.
 ///
@@ -33,22 +33,22 @@ pub(super) struct Ledger {
     heap: Heap,
     held: isize,
     allowed: usize,
-    per_byte: usize,
 }
 
 impl Ledger {
-    /// The bound of one connection.
-    pub(super) const fn of_connection(heap: Heap) -> Self {
-        Self::with_base(heap, BASE)
+    /// The bound of one connection so configured.
+    pub(super) fn of_connection(config: &Config, heap: Heap) -> Self {
+        let parked = if config.authorize {
+            PER_PARKED * usize::from(config.limits.max_inflight())
+        } else {
+            0
+        };
+        Self::with_base(heap, BASE + parked)
     }
 
-    /// The bound of one connection so configured.
-    pub(super) const fn of_configured(config: &Config, heap: Heap) -> Self {
-        let mut ledger = Self::of_connection(heap);
-        if config.authorize {
-            ledger.per_byte = PER_PARKED_BYTE;
-        }
-        ledger
+    /// The bound of what reads one body.
+    pub(super) const fn of_body(heap: Heap) -> Self {
+        Self::with_base(heap, BASE)
     }
 
     /// The bound of what keeps nothing: `base` bytes while it works.
@@ -57,13 +57,12 @@ impl Ledger {
             heap,
             held: 0,
             allowed: base,
-            per_byte: PER_BYTE,
         }
     }
 
     /// So many bytes came from the peer.
     pub(super) fn allow(&mut self, bytes: usize) {
-        self.allowed += self.per_byte * bytes;
+        self.allowed += PER_BYTE * bytes;
     }
 
     /// Does something on behalf of the core.

@@ -33,7 +33,7 @@ pub fn hello(data: &[u8], heap: Heap) {
     } else {
         Hello::parse_request
     };
-    let mut ledger = Ledger::of_connection(heap);
+    let mut ledger = Ledger::of_body(heap);
     ledger.allow(body.len());
     let hello = match ledger.measure(|| parse(body)) {
         Ok(hello) => hello,

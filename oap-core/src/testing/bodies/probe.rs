@@ -51,7 +51,7 @@ impl Probe {
         let (now, limits) = (Timestamp::ZERO, config.limits);
         let lanes = if config.multi_lane { LANES } else { 1 };
         let config = Arc::new(config);
-        let mut ledger = Ledger::of_configured(&config, heap);
+        let mut ledger = Ledger::of_connection(&config, heap);
         let connection = ledger.measure(|| match role {
             Role::Client => Connection::client(config, now),
             Role::Server => Connection::server(config, now),

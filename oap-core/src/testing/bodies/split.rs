@@ -108,10 +108,10 @@ impl Run {
             }
         }
         Self {
+            ledger: Ledger::of_connection(connection.config(), heap),
             connection,
             answers,
             owed: Vec::new(),
-            ledger: Ledger::of_connection(heap),
             input: BytesMut::new(),
             known,
             seen: Vec::new(),

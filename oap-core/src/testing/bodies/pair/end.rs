@@ -21,7 +21,7 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(role: Role, config: Config, heap: Heap) -> Self {
-        let ledger = Ledger::of_configured(&config, heap);
+        let ledger = Ledger::of_connection(&config, heap);
         let config = Arc::new(config);
         Self {
             connection: match role {
