@@ -681,6 +681,38 @@ fn an_abandoned_exchange_is_kept_until_its_end() {
     client.assert_alive();
 }
 
+// OAP-3-18 OAP-4-4
+#[test]
+fn what_was_given_up_before_the_hello_is_cancelled_after_it() {
+    for (features, cancels) in [(ALL_FEATURES, true), (r#"{"features":["ping"]}"#, false)] {
+        let mut client = Endpoint::client_with(|config| config.hello = true);
+        assert_eq!(client.frames().len(), 1, "the HELLO");
+        let kept = client.ask(b"kept");
+        let given_up = client.ask(b"given up");
+        let exchange = client.conn.exchange(given_up).expect("open");
+        exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+        assert!(client.frames().is_empty(), "nothing lists CANCEL yet");
+        assert_eq!(client.conn.exchanges(), 2);
+        client.feed(&hello_reply(features));
+        client.one_event();
+        let sent = client.frames();
+        assert_eq!(sent.len(), usize::from(cancels));
+        if cancels {
+            assert_eq!(
+                (flags_code(&sent[0]), sent[0].header.corr_id),
+                ((EVENT, 408), 2)
+            );
+        }
+        assert_eq!(client.conn.exchanges(), 2 - usize::from(cancels));
+        // An answer that was on its way is dropped.
+        client.feed(&answer(2, b"late"));
+        client.assert_silent();
+        client.feed(&answer(1, b"on time"));
+        assert!(matches!(client.one_event(), Event::Data { id, .. } if id == kept));
+        client.assert_alive();
+    }
+}
+
 // OAP-3-18 OAP-6-12
 #[test]
 fn abandoning_consumes_what_the_application_had_not() {

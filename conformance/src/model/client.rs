@@ -82,12 +82,13 @@ impl World {
     /// Whether the client may give the exchange up, and whether that is left to it.
     ///
     /// Without CANCEL the server is told nothing (OAP-3-18), and nobody but its handler can end the
-    /// exchange: so one that waits for the client is given up only once the server is known to take
-    /// CANCEL.
+    /// exchange: so one that waits for the client is given up only if the server is known to take
+    /// CANCEL, or is going to be.
     pub(super) fn can_cancel(&self, index: usize) -> Option<Cancels> {
         let plan = &self.scenario.plans[index];
         let running = matches!(self.calls[index].stage, Stage::Running(_));
-        let told = self.hello_told && self.scenario.server.features.contains(Features::CANCEL);
+        let asked = self.hello_told || self.scenario.client.hello;
+        let told = asked && self.scenario.server.features.contains(Features::CANCEL);
         let ends_anyway = plan.early && plan.finish != Finish::Never;
         let may = told || ends_anyway || !self.scenario.is_honest();
         (running && may).then_some(plan.cancels)

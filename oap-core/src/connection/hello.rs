@@ -146,9 +146,27 @@ impl Connection {
         };
         self.times.hello_sent = None;
         self.learn(&hello);
+        self.cancel_abandoned();
         self.raise_limits(self.peer.window.min(DEFAULT_WINDOW));
         self.peer.window = hello.ack_window.unwrap_or(DEFAULT_WINDOW);
         self.events.push_back(Event::Hello(Box::new(hello)));
+    }
+
+    /// Client: what was given up before the HELLO was answered is cancelled, where it can be after
+    /// all (OAP-3-18).
+    fn cancel_abandoned(&mut self) {
+        if !self.peer.features.contains(Features::CANCEL) {
+            return;
+        }
+        for slot in 0..self.exchanges.len() {
+            let exchange = self.exchanges.get(slot);
+            if exchange.phase == Phase::Discarding {
+                let (lane, corr) = (exchange.lane, exchange.corr);
+                let reply = Reply::error(corr, Code::TIMEOUT, Reason::Cancelled, "given up");
+                self.send_cancel(lane, reply);
+                self.forget(slot);
+            }
+        }
     }
 
     /// Client: requests opened before the HELLO was answered get their proper credit (OAP-6-4).
