@@ -250,6 +250,25 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_output_grows_as_the_input_promises() {
+        for (produced, consumed, input, expected) in [
+            // Nothing is known.
+            (0, 0, 100, 4_096),
+            // A third is read: three times as much would be all of it, but twice is the most.
+            (8_000, 100, 300, 16_000),
+            // Two thirds are read: half as much again, and a sixteenth to spare.
+            (16_000, 200, 300, 25_500),
+            // All is read, and it goes on all the same.
+            (16_000, 300, 300, 18_000),
+            (64_000, 0, 300, 128_000),
+            (usize::MAX, 1, 1, usize::MAX),
+        ] {
+            let next = next_length(produced, consumed, input);
+            assert_eq!(next, expected, "{produced} of {consumed} of {input}");
+        }
+    }
+
     // OAP-8-1
     #[test]
     fn only_what_gets_smaller_is_deflated() {

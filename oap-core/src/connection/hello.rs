@@ -146,10 +146,11 @@ impl Connection {
         };
         self.times.hello_sent = None;
         self.learn(&hello);
-        self.cancel_abandoned();
         self.raise_limits(self.peer.window.min(DEFAULT_WINDOW));
         self.peer.window = hello.ack_window.unwrap_or(DEFAULT_WINDOW);
         self.events.push_back(Event::Hello(Box::new(hello)));
+        // Last, as it may end a connection that drains.
+        self.cancel_abandoned();
     }
 
     /// Client: what was given up before the HELLO was answered is cancelled, where it can be after

@@ -15,6 +15,8 @@ mod comp;
 mod control;
 #[path = "../edges_counters.rs"]
 mod edges_counters;
+#[path = "../edges_ends.rs"]
+mod edges_ends;
 #[path = "../edges_getters.rs"]
 mod edges_getters;
 #[path = "../edges_values.rs"]
