@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use oap_core::driver::{LaneError, Lanes};
-use oap_core::wire::{Decoder, ErrorBody, Flags, Frame, MAX_FRAME};
+use oap_core::wire::{Decoder, ErrorBody, Flags, Frame, Header, MAX_FRAME};
 use oap_core::{Lane, Reason};
 use tokio::time::timeout;
 
@@ -28,6 +28,8 @@ pub struct Wire {
     io: Box<dyn Lanes>,
     inputs: BTreeMap<Lane, Input>,
     came: VecDeque<Came>,
+    /// The lanes of exchanges that the other side has opened beside the first lane.
+    homes: BTreeMap<u64, Lane>,
     over: bool,
     /// How long the implementation may take for what it does at once.
     pub patience: Duration,
@@ -83,6 +85,7 @@ impl Wire {
             io: Box::new(io),
             inputs: BTreeMap::new(),
             came: VecDeque::new(),
+            homes: BTreeMap::new(),
             over: false,
             patience: PATIENCE,
             rules,
@@ -98,34 +101,53 @@ impl Wire {
 
 // What goes out.
 impl Wire {
-    /// Sends a frame.
+    /// Sends a frame, on the lane of its exchange.
     pub async fn send(&mut self, draft: &Draft) {
         let bytes = draft.bytes();
         self.transcript.bytes(Way::Sent, &bytes);
-        self.write(draft.lane, &bytes).await;
+        let lane = match draft.lane {
+            Lane::FIRST => self.home_of(&bytes),
+            other => other,
+        };
+        self.write(lane, &bytes).await;
     }
 
-    /// Sends frames of the first lane in one write.
+    /// Sends frames in one write, as far as they share a lane.
     pub async fn send_all(&mut self, drafts: &[Draft]) {
+        let same =
+            |one: &Draft, other: &Draft| self.home_of(&one.bytes()) == self.home_of(&other.bytes());
+        let together: Vec<Vec<u8>> = drafts.chunk_by(same).map(bytes_of).collect();
         for draft in drafts {
             self.transcript.bytes(Way::Sent, &draft.bytes());
         }
-        self.write(Lane::FIRST, &bytes_of(drafts)).await;
+        for bytes in together {
+            self.write(self.home_of(&bytes), &bytes).await;
+        }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are, on the lane of what looks like their exchange.
     pub async fn send_raw(&mut self, bytes: &[u8]) {
         self.transcript.bytes(Way::Sent, bytes);
-        self.write(Lane::FIRST, bytes).await;
+        self.write(self.home_of(bytes), bytes).await;
     }
 
-    /// Sends bytes one at a time.
+    /// Sends bytes one at a time, likewise.
     pub async fn trickle(&mut self, bytes: &[u8]) {
         self.transcript.note("byte by byte:");
         self.transcript.bytes(Way::Sent, bytes);
+        let lane = self.home_of(bytes);
         for byte in bytes {
-            self.write(Lane::FIRST, &[*byte]).await;
+            self.write(lane, &[*byte]).await;
         }
+    }
+
+    /// The lane of the exchange that a frame names (OAP-11-7).
+    fn home_of(&self, bytes: &[u8]) -> Lane {
+        let header = bytes
+            .first_chunk()
+            .and_then(|header| Header::parse(header, MAX_FRAME).ok());
+        let home = header.and_then(|header| self.homes.get(&header.corr_id));
+        home.copied().unwrap_or(Lane::FIRST)
     }
 
     /// Ends what this side sends, on a transport of one lane.
@@ -277,7 +299,10 @@ impl Wire {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) if self.io.is_multi() => {
                     self.transcript.note(format!("the end of lane {}", lane.0));
-                    self.came.push_back(Came::LaneEnd(lane));
+                    // A client that has sent its whole request ends its side of the lane.
+                    if !self.homes.values().any(|home| *home == lane) {
+                        self.came.push_back(Came::LaneEnd(lane));
+                    }
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(0)) => return self.ended("the end of the stream"),
@@ -304,6 +329,10 @@ impl Wire {
                 Ok(Some(frame)) => {
                     let bytes = frame.clone().into_bytes();
                     self.transcript.bytes(Way::Came, &bytes);
+                    let opens = frame.header.flags.contains(Flags::REQ | Flags::START);
+                    if opens && lane != Lane::FIRST {
+                        self.homes.insert(frame.header.corr_id, lane);
+                    }
                     self.came.push_back(Came::Frame(lane, frame));
                 }
                 Ok(None) => return,

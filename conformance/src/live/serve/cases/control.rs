@@ -180,6 +180,7 @@ async fn after_goaway_no_exchange_is_opened(judge: &mut Judge) -> Step {
     loop {
         match judge.came().await {
             Came::End | Came::Nothing(_) => return Ok(()),
+            Came::LaneEnd(_) => {}
             Came::Frame(_, frame) if frame.header.app_proto_id == 0 => {}
             other => return fail(due, other.describe()),
         }
