@@ -63,9 +63,7 @@ impl Peer {
                 let lane = self.probe.any_lane(choices);
                 let wire = self.frame(choices);
                 let piece = choices.pick(&[usize::MAX, 1, 30, 38]);
-                for piece in wire.chunks(piece) {
-                    self.probe.input(lane, piece);
-                }
+                self.probe.input_in_pieces(lane, &wire, piece);
             }
             10 | 11 => self.probe.events(choices.below(20), |_| {}),
             12 | 13 => {

@@ -21,6 +21,10 @@ const MAX_IDS: usize = 64;
 const MAX_CHARGES: usize = 256;
 /// Lanes that are used where the connection takes several.
 pub(super) const LANES: usize = 4;
+/// Pieces that one frame comes in.
+const MAX_PIECES: usize = 64;
+/// Least that a frame costs of the buffer budget.
+const LEAST_COST: usize = 256;
 /// What one command may add to the heap besides the bytes that it brings.
 const COMMAND: usize = 512;
 
@@ -93,6 +97,18 @@ impl Probe {
         }
         self.go_on();
         reads
+    }
+
+    /// The same in pieces of this size. After some of them the rest comes at once: what matters is
+    /// where the first ones end.
+    pub(super) fn input_in_pieces(&mut self, lane: Lane, bytes: &[u8], size: usize) {
+        let (start, rest) = bytes.split_at(size.saturating_mul(MAX_PIECES).min(bytes.len()));
+        for piece in start.chunks(size) {
+            self.input(lane, piece);
+        }
+        if !rest.is_empty() {
+            self.input(lane, rest);
+        }
     }
 
     /// The peer ends the lane.
@@ -278,6 +294,14 @@ impl Probe {
         if self.connection.is_closed() {
             assert!(!interest.read && !interest.again);
         }
+        if let Err(what) = self.connection.audit(self.outside()) {
+            panic!("{what}");
+        }
+    }
+
+    /// What the application holds and has not told to be consumed, as the buffer budget counts it.
+    fn outside(&self) -> usize {
+        cost_of(&self.charges, self.connection.config())
     }
 
     /// Takes everything that is left, and checks that it is an end.
@@ -308,6 +332,17 @@ impl Probe {
     /// What has been written on the first lane.
     pub(super) fn output(&mut self) -> &mut Output {
         &mut self.streams[0].output
+    }
+}
+
+/// What charges that were not given back cost of the buffer budget (OAP-6-16).
+pub(super) fn cost_of(charges: &[(ExchangeId, Charge)], config: &Config) -> usize {
+    match config.consume {
+        Consume::OnDelivery => 0,
+        Consume::Manually => {
+            let costs = charges.iter().map(|(_, charge)| charge.wire_len);
+            costs.map(|len| len.max(LEAST_COST)).sum()
+        }
     }
 }
 

@@ -31,7 +31,10 @@ pub fn split(data: &[u8], heap: Heap) {
         0 => any_stream(&mut choices, role),
         _ => choices.rest().to_vec(),
     };
-    let pieces = core::iter::repeat_with(|| 1 + rng.below(most));
+    // A long stream is cut up somewhere, not everywhere.
+    let whole_start = (wire.len() > MAX_PIECES).then(|| 1 + rng.below(wire.len()));
+    let short = core::iter::repeat_with(|| 1 + rng.below(most)).take(MAX_PIECES);
+    let pieces = whole_start.into_iter().chain(short);
     let whole = run(role, Answers::Late, &wire, core::iter::empty(), heap);
     let parts = run(role, Answers::Late, &wire, pieces, heap);
     assert_eq!(whole, parts, "the pieces made a difference");
@@ -46,6 +49,9 @@ pub fn transcript(role: Role, wire: &[u8], pieces: &[usize]) -> (Vec<Event>, Vec
     let pieces = pieces.iter().copied();
     run(role, Answers::AtOnce, wire, pieces, Heap::UNMEASURED)
 }
+
+/// Short pieces that one stream comes in.
+const MAX_PIECES: usize = 600;
 
 /// When the application answers.
 #[derive(Clone, Copy, PartialEq)]

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::testing::bodies::Heap;
 use crate::testing::bodies::heap::Ledger;
+use crate::testing::bodies::probe::cost_of;
 use crate::{Charge, Config, Connection, Consume, Event, ExchangeId, Lane, Role, Timestamp};
 
 /// What one command may add to the heap besides the bytes that it brings.
@@ -84,6 +85,15 @@ impl End {
             self.connection
                 .handle_input(Lane::FIRST, now, &mut self.input);
         });
+    }
+
+    /// The bounds that hold at any moment, and the books.
+    pub(super) fn check(&self) {
+        let config = self.connection.config();
+        assert!(self.connection.held_bytes() <= config.limits.buffer_bytes());
+        if let Err(what) = self.connection.audit(cost_of(&self.charges, config)) {
+            panic!("{what}");
+        }
     }
 
     pub(super) fn time(&mut self, now: Timestamp) {

@@ -104,10 +104,8 @@ impl Pair {
     }
 
     fn check(&self) {
-        for end in [&self.client, &self.server] {
-            let limits = &end.connection.config().limits;
-            assert!(end.connection.held_bytes() <= limits.buffer_bytes());
-        }
+        self.client.check();
+        self.server.check();
         let slots = self.server.connection.config().limits.max_inflight();
         assert!(self.server.connection.exchanges() <= slots.into());
     }
@@ -213,7 +211,10 @@ impl Pair {
                 _ => exchange.release(),
             }
         });
-        deal.is_over |= kind == 13;
+        if kind == 13 {
+            deal.is_over = true;
+            deal.has_trail = true;
+        }
     }
 
     fn judge(&mut self, choices: &mut Choices<'_>) {
@@ -275,6 +276,9 @@ impl Pair {
             any = true;
             self.at_client(&event);
             self.client.forget(event);
+        }
+        for deal in &mut self.deals {
+            deal.has_trail = false;
         }
         any
     }
@@ -356,13 +360,19 @@ impl Pair {
     fn of_client(&self, id: ExchangeId) -> usize {
         self.deals
             .iter()
-            .rposition(|deal| deal.client == Some(id) && (!deal.is_over || deal.is_given_up))
+            .rposition(|deal| deal.client == Some(id) && (!deal.is_over || deal.has_trail))
             .expect("an event of an exchange that is over")
     }
 
     fn ends(&self, at: usize, end: &crate::End) {
         match end {
-            crate::End::Cancelled { .. } => assert!(self.deals[at].is_given_up),
+            // A client whose request times out cancels it.
+            crate::End::Cancelled { .. } => {
+                assert!(
+                    self.deals[at].is_given_up || !self.is_calm(),
+                    "{at} is cancelled"
+                );
+            }
             crate::End::TimedOut => assert!(!self.is_calm(), "a timer runs fast"),
             crate::End::Violation(fault) => panic!("a fault between honest ends: {fault}"),
         }
@@ -410,12 +420,14 @@ impl Pair {
     fn say_the_rest(&mut self) -> bool {
         let mut any = false;
         for at in 0..self.deals.len() {
-            if self.deals[at].is_over {
-                continue;
-            }
+            // Also where the client has given it up: what waits for a verdict takes up room, and
+            // the server reads of the end only after it.
             if !self.deals[at].is_judged && self.deals[at].server.is_some() {
                 self.judge_one(at, Verdict::Allow);
                 any = true;
+            }
+            if self.deals[at].is_over {
+                continue;
             }
             if !self.deals[at].up.is_finished {
                 any |= self.send_on(at, Direction::Up, 0, Fin::End);

@@ -41,6 +41,8 @@ pub(super) struct Deal {
     pub(super) is_given_up: bool,
     /// The client knows its end.
     pub(super) is_over: bool,
+    /// The client has given it up, and events from before that may wait.
+    pub(super) has_trail: bool,
 }
 
 impl Deal {
@@ -55,6 +57,7 @@ impl Deal {
             is_allowed: false,
             is_given_up: false,
             is_over: false,
+            has_trail: false,
         }
     }
 
