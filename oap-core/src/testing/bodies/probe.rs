@@ -295,7 +295,8 @@ impl Probe {
             assert!(!interest.read && !interest.again);
         }
         if let Err(what) = self.connection.audit(self.outside()) {
-            panic!("{what}");
+            // Who waited to write on a lane whose output was dropped waits for nothing.
+            assert!(self.is_mute(), "{what}");
         }
     }
 
