@@ -315,6 +315,25 @@ fn what_nobody_can_write_any_more_is_no_obligation() {
 
 // OAP-11-9
 #[test]
+fn a_lane_whose_number_is_in_use_again_is_reset_like_any_other() {
+    for lane in [Lane::FIRST, SECOND] {
+        let mut server = two_lanes();
+        for corr in 1..=3 {
+            let id = open_on(&mut server, lane, &frame(REQ | START, corr));
+            server.conn.handle_reset(lane, server.now);
+            server.check();
+            match server.one_event() {
+                Event::Ended { id: ended, .. } => assert_eq!(ended, id),
+                other => panic!("{other:?}"),
+            }
+            server.conn.exchange(id).expect("its slot").release();
+        }
+        assert_eq!(server.conn.exchanges(), 0);
+    }
+}
+
+// OAP-11-9
+#[test]
 fn a_lane_that_is_reset_while_the_connection_closes_keeps_nobody_waiting() {
     for lane in [Lane::FIRST, SECOND] {
         let mut server = two_lanes();

@@ -208,6 +208,8 @@ impl Lanes {
     #[inline]
     pub(super) fn open(&mut self, lane: Lane, multi: bool, limits: &Limits) -> bool {
         if lane == Lane::FIRST {
+            // It was reset, maybe, and its number is in use again.
+            self.first.open = true;
             return true;
         }
         multi && self.open_other(lane, limits.max_frame())
