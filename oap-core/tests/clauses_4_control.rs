@@ -379,6 +379,32 @@ fn a_server_that_gives_up_says_so_once() {
     server.assert_alive();
 }
 
+// OAP-4-7
+#[test]
+fn what_had_arrived_before_a_cancel_still_comes_out() {
+    let mut client = Endpoint::client_told(ALL_FEATURES);
+    let id = client.stream(b"x");
+    client.feed(&frame(RESP, 1).payload(b"before"));
+    give_up(&mut client, id, Code::TIMEOUT, Reason::Cancelled);
+    client.feed(&answer(1, b"after"));
+    let event = client.one_event();
+    assert!(matches!(event, Event::Data { id: of, .. } if of == id));
+    assert_eq!(payload_of(&event), "before");
+    assert!(client.conn.exchange(id).is_none(), "the handle is stale");
+    assert_eq!(client.conn.held_bytes(), 0);
+
+    let mut server = server_of(ALL_FEATURES);
+    let id = server.open(&frame(REQ | START, 1));
+    server.feed(&frame(REQ, 1).payload(b"before"));
+    give_up(&mut server, id, Code::TIMEOUT, Reason::Cancelled);
+    server.feed(&frame(REQ | END, 1).payload(b"after"));
+    let event = server.one_event();
+    assert!(matches!(event, Event::Data { id: of, .. } if of == id));
+    assert_eq!(payload_of(&event), "before");
+    server.release(id);
+    assert_eq!(server.conn.held_bytes(), 0);
+}
+
 // OAP-4-8
 #[test]
 fn a_cancelled_exchange_gets_no_answer() {

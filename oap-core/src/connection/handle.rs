@@ -142,9 +142,9 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    /// Gives the exchange up: CANCEL to a peer that takes it, nothing more is sent or delivered
-    /// (OAP-4-7). A client's handle goes stale; a server's slot stays taken until
-    /// [`Exchange::release`].
+    /// Gives the exchange up: CANCEL to a peer that takes it, nothing more is sent, and what still
+    /// arrives is discarded (OAP-4-7). Events of what had arrived before still come out. A client's
+    /// handle goes stale; a server's slot stays taken until [`Exchange::release`].
     ///
     /// A code below 400 is sent as 408.
     pub fn cancel(self, code: Code, reason: Reason) {
