@@ -26,12 +26,16 @@ pub fn any_bytes(role: Role, data: &[u8]) {
 fn measured(role: Role, data: &[u8], heap: Heap) {
     let mut choices = Choices::new(data);
     let mut probe = Probe::new(role, any_config(&mut choices), heap);
-    let piece = choices.pick(&[1, 3, 37, 4_096]);
+    let bits = choices.byte();
+    let piece = [1, 3, 37, 4_096][usize::from(bits & 3)];
     for piece in choices.rest().chunks(piece) {
         probe.input(Lane::FIRST, piece);
         probe.check();
         probe.events(1, |_| {});
         probe.transmit(50);
+    }
+    if bits & 4 != 0 {
+        probe.eof(Lane::FIRST);
     }
     probe.finish();
 }

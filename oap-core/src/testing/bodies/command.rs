@@ -1,13 +1,19 @@
 //! What an application does.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::choices::Choices;
-use super::probe::Probe;
-use crate::{Body, Code, Connection, Exchange, Fin, Head, Reason, Role, Timestamp, Verdict};
+use super::probe::{LANES, Probe};
+use crate::{
+    Body, Code, Connection, Exchange, ExchangeId, Fin, Head, Reason, Role, Timestamp, Verdict,
+};
 
 /// Bodies are cut from this.
 static BODY: [u8; 20_000] = [7; 20_000];
+/// As are capabilities; all of it is more than any header can say.
+static CAPABILITY: [u8; 65_536] = [8; 65_536];
 
 /// One command of the application's, on the connection or on an exchange that it knows. Returns
 /// whether it has opened an exchange.
@@ -16,7 +22,7 @@ pub(super) fn command(probe: &mut Probe, choices: &mut Choices<'_>) -> bool {
     let size = usize::from(choices.word()) % BODY.len();
     let mut order = Order {
         kind: choices.below(20),
-        body: any_body(size, choices.byte()),
+        body: any_body(probe, size, choices.byte()),
         fin: choices.pick(&[Fin::End, Fin::More]),
         code: Code::new(choices.pick(&[0, 200, 404, 429, 503, 999])),
     };
@@ -48,12 +54,15 @@ struct Order {
     code: Code,
 }
 
-/// A plain body, an opaque one, or one that says that it is compressed.
-fn any_body(size: usize, kind: u8) -> Body {
+/// A plain body, an opaque one, one that is compressed, or one that only says so.
+fn any_body(probe: &Probe, size: usize, kind: u8) -> Body {
     let bytes = Bytes::from_static(&BODY[..size]);
     match kind {
         0 => Body::compressed(bytes),
         1 => Body::from(bytes).opaque(),
+        #[cfg(feature = "comp")]
+        2..=9 => probe.connection.compression().apply(bytes),
+        10 => Body::empty(),
         _ => bytes.into(),
     }
 }
@@ -63,10 +72,15 @@ fn open(probe: &mut Probe, choices: &mut Choices<'_>, order: Order) -> bool {
     let mut head = Head::new(choices.pick(&[1, 2, 0]));
     let bits = choices.byte();
     if bits & 7 == 0 {
-        head.capability = Bytes::from_static(b"capability");
+        let size = choices.pick(&[10, 70, 5_000, CAPABILITY.len()]);
+        head = head.with_capability(Bytes::from_static(&CAPABILITY[..size]));
+    }
+    if bits & 56 == 0 {
+        head = head.with_timeout(Duration::from_millis(choices.byte().into()));
     }
     head.lane = probe.any_lane(choices);
-    let opened = probe.command(order.body.len(), |connection| {
+    let size = head.capability.len() + order.body.len();
+    let opened = probe.command(size, |connection| {
         connection.request(now, head, order.body, order.fin)
     });
     opened.map(|id| probe.remember(id)).is_ok()
@@ -75,7 +89,7 @@ fn open(probe: &mut Probe, choices: &mut Choices<'_>, order: Order) -> bool {
 /// The transport ends, breaks or fails.
 fn end(probe: &mut Probe, choices: &mut Choices<'_>) {
     let lane = probe.any_lane(choices);
-    match choices.byte() & 63 {
+    match choices.byte() & 31 {
         0 | 1 => probe.eof(lane),
         2 => probe.reset(lane),
         3 => probe.mute(lane),
@@ -102,12 +116,12 @@ fn on_exchange(probe: &mut Probe, choices: &mut Choices<'_>, order: Order) {
     };
     probe.command(order.body.len(), |connection| {
         if let Some(exchange) = connection.exchange(id) {
-            on(exchange, now, order);
+            on(exchange, id, now, order);
         }
     });
 }
 
-fn on(mut exchange: Exchange<'_>, now: Timestamp, order: Order) {
+fn on(mut exchange: Exchange<'_>, id: ExchangeId, now: Timestamp, order: Order) {
     let Order {
         code, body, fin, ..
     } = order;
@@ -122,7 +136,10 @@ fn on(mut exchange: Exchange<'_>, now: Timestamp, order: Order) {
         _ => {
             let full = !exchange.has_room();
             assert!(!full || exchange.queued_bytes() > 0);
-            assert!(exchange.corr_id() > 0 || exchange.is_ended());
+            assert!(!full || !exchange.is_ended(), "what has ended holds bytes");
+            assert!(exchange.corr_id() > 0);
+            assert_eq!(exchange.id(), id);
+            assert!(usize::from(exchange.lane().0) < LANES);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Limits and configurations of any values.
 
 use core::time::Duration;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -11,7 +11,8 @@ use super::heap::Ledger;
 use super::{Heap, STEPS};
 use crate::wire::{MAX_FRAME, MIN_LEN};
 use crate::{
-    Config, Connection, Consume, Event, Fin, Head, Lane, LimitError, Limits, Timers, Timestamp,
+    Config, Connection, Consume, Event, Fin, Head, Lane, LimitError, Limits, LimitsBuilder, Timers,
+    Timestamp,
 };
 
 /// Arbitrary limits, timers and times: the builder takes exactly what its rules say, and two
@@ -31,6 +32,7 @@ pub fn config(data: &[u8], heap: Heap) {
     };
     assert!(!values.breaks_a_rule(), "{values:?} is taken");
     values.assert_kept_by(&limits);
+    values.assert_kept_by(&values.builder().build_unreserved());
     let client = any_config(limits, &mut choices);
     let server = any_config(limits, &mut choices);
     meet(client, server, &mut choices, heap);
@@ -58,13 +60,16 @@ impl Values {
     }
 
     fn build(&self) -> Result<Limits, LimitError> {
+        self.builder().build()
+    }
+
+    fn builder(&self) -> LimitsBuilder {
         Limits::builder()
             .max_frame(self.max_frame)
             .max_inflight(self.max_inflight)
             .ack_window(self.ack_window)
             .chunk(self.chunk)
             .send_buffer(self.send_buffer)
-            .build()
     }
 
     fn breaks_a_rule(&self) -> bool {
@@ -149,7 +154,7 @@ fn meet(client: Config, server: Config, choices: &mut Choices<'_>, heap: Heap) {
         Connection::client(client, now),
         Connection::server(server, now),
     ];
-    let _ = ends[0].request(now, Head::new(1), b"request".into(), Fin::End);
+    let _ = ends[0].request(now, Head::new(1), String::from("request").into(), Fin::End);
     let mut bufs = [BytesMut::new(), BytesMut::new()];
     for _ in 0..STEPS {
         let mut moved = false;
@@ -202,7 +207,7 @@ fn answer_events(end: &mut Connection) -> bool {
         any = true;
         if let Event::Opened { id, .. } = event {
             if let Some(exchange) = end.exchange(id) {
-                let _ = exchange.respond(crate::Code::OK, b"answer".into());
+                let _ = exchange.respond(crate::Code::OK, b"answer".to_vec().into());
             }
         }
     }

@@ -91,7 +91,9 @@ fn begin(choices: &mut Choices<'_>, heap: Heap) -> Probe {
 fn control_frame(kind: usize, role: Role, choices: &mut Choices<'_>) -> (Says, Vec<u8>) {
     let corr = any_corr(choices);
     let says = Says::control;
-    let code = choices.pick(&[408, 400, 429, 503, 500, 0, 200, 202, 599, 999]);
+    let code = choices.pick(&[
+        408, 400, 429, 503, 500, 0, 200, 202, 599, 999, 401, 402, 404, 413, 502, 504,
+    ]);
     match kind {
         0 => (says(0x24, 0, corr), Vec::new()),
         1 => (says(0x04, 202, corr), Vec::new()),

@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::Heap;
 use super::heap::Ledger;
+use crate::Reason;
 use crate::wire::{ErrorBody, ReasonName, write_error_body};
 
 /// The longest body that is written: it fits the least frame.
@@ -31,6 +32,10 @@ pub fn error(data: &[u8], heap: Heap) {
     assert_eq!(read.reason.to_string(), read.reason.as_str());
     match body.reason.known() {
         Some(reason) => {
+            assert!(Reason::all().any(|known| known == reason));
+            assert_eq!(reason.to_string(), reason.name());
+            let code = reason.code();
+            assert_eq!(std::format!("{code:?}"), std::format!("Code({code})"));
             assert_eq!(read.reason, ReasonName::from(reason));
             if body.retryable == reason.retryable() {
                 let (corr_id, retry) = (body.corr_id, body.retry_after_ms);

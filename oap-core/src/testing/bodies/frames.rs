@@ -78,7 +78,41 @@ impl Peer {
                 };
                 self.probe.pass(Duration::from_millis(millis));
             }
+            19 if choices.byte() < 128 => self.rare(choices),
             _ => self.opened += u64::from(command(&mut self.probe, choices)),
+        }
+    }
+
+    /// What a peer seldom does: the same frame over and over, or half a frame and no more.
+    fn rare(&mut self, choices: &mut Choices<'_>) {
+        let kind = choices.below(8);
+        let lane = self.probe.any_lane(choices);
+        let wire = self.frame(choices);
+        match kind {
+            0 => {
+                self.probe.input(lane, &wire[..wire.len() / 2]);
+                self.probe.eof(lane);
+            }
+            1 => self.probe.fork(),
+            2 => {
+                let times = 16 * usize::from(choices.byte());
+                let looks = choices.byte() & 1 == 0;
+                for at in 0..times {
+                    self.probe.input(lane, &wire);
+                    if looks && at % 16 == 15 {
+                        self.probe.events(usize::MAX, |_| {});
+                        self.probe.transmit(usize::MAX);
+                    }
+                    if !self.probe.connection.interest().read {
+                        break;
+                    }
+                }
+            }
+            _ => {
+                for _ in 0..choices.byte() {
+                    self.probe.input(lane, &wire);
+                }
+            }
         }
     }
 

@@ -66,9 +66,10 @@ fn comes_back_as_request(mut hello: Hello) {
 
 fn comes_back_as_reply(mut hello: Hello) {
     let agent = hello.agent.take().unwrap_or_default();
+    let transports = [&agent, "tls"];
     let facts = ReplyFacts {
         server_version: &agent,
-        transports: &[&agent, "tls"],
+        transports: &transports[..2 * usize::from(!agent.is_empty())],
     };
     let mut written = Vec::new();
     hello.write_reply(&facts, &mut written);

@@ -13,7 +13,10 @@ use super::frame::{GREETING, Says};
 use super::heap::Ledger;
 use super::probe::Probe;
 use crate::inflate::{InflateError, deflate, inflate as inflated};
-use crate::{Config, Event, ExchangeId, Lane, Limits, Payload, Reason, Role, Violation};
+use crate::wire::Codings;
+use crate::{
+    Config, Connection, Event, ExchangeId, Lane, Limits, Payload, Reason, Role, Violation,
+};
 
 /// What the decoder itself takes while it works, and the first piece of its output.
 const DECODER: usize = 64 * 1024;
@@ -83,8 +86,13 @@ fn within_budgets(mut choices: Choices<'_>, with_bombs: bool, heap: Heap) {
         .max_frame(choices.pick(&[4_096, 65_536, 1_048_576]))
         .max_inflight(8)
         .ack_window(4_096);
+    let codings = match choices.byte() {
+        0..=15 => Codings::NONE,
+        _ => Codings::ZLIB,
+    };
     let config = Config {
         limits: limits.build().unwrap_or_default(),
+        codings,
         ..Config::default()
     };
     let mut probe = Probe::new(Role::Server, config, heap);
@@ -106,25 +114,29 @@ fn within_budgets(mut choices: Choices<'_>, with_bombs: bool, heap: Heap) {
             }
         });
         let Some((id, came)) = came else { continue };
-        // Inflated bytes have bounds of their own.
         let now = probe.now;
+        let release = |connection: &mut Connection| {
+            if let Some(exchange) = connection.exchange(id) {
+                exchange.release();
+            }
+        };
+        if kind & 32 != 0 {
+            probe.command(0, release);
+        }
+        // Inflated bytes have bounds of their own.
         let result = probe.command(4 * most + DECODER, |connection| {
             connection.inflate(now, id, &came)
         });
         if came.is_opaque() {
             assert_eq!(result.as_deref(), Ok(&payload[..]));
         } else {
-            is_right(&result, &payload, most);
+            is_right(&result, &payload, codings, most);
             held.extend(result);
         }
         if kind & 16 != 0 {
             probe.command(0, |_| held.clear());
         }
-        probe.command(0, |connection| {
-            if let Some(exchange) = connection.exchange(id) {
-                exchange.release();
-            }
-        });
+        probe.command(0, release);
         probe.transmit(usize::MAX);
         probe.check();
     }
@@ -169,8 +181,14 @@ fn samples() -> &'static [Vec<u8>] {
 }
 
 /// A budget may be used up by anything; all else is what [`inflated`] says.
-fn is_right(result: &Result<Bytes, Violation>, payload: &[u8], most: usize) {
+fn is_right(result: &Result<Bytes, Violation>, payload: &[u8], codings: Codings, most: usize) {
     match result {
+        _ if !codings.contains(Codings::ZLIB) => {
+            assert_eq!(
+                result.clone().map_err(|fault| fault.reason),
+                Err(Reason::BadCoding)
+            );
+        }
         Err(fault) if fault.reason == Reason::RateLimited => {}
         Ok(plain) => {
             assert!(plain.len() <= most);

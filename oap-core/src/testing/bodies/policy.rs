@@ -87,6 +87,7 @@ fn pacer(choices: &mut Choices<'_>) {
         let wait = Duration::from_micros(ahead).saturating_sub(burst);
         let expected = (!wait.is_zero()).then(|| time + wait);
         assert_eq!(pacer.ready_at(time), expected);
+        assert_eq!((time + wait) - wait, time);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A connection, and every bound that can be seen from outside.
 
+use std::hash::{DefaultHasher, Hasher};
+use std::string::ToString;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
@@ -10,9 +12,10 @@ use super::Heap;
 use super::choices::Choices;
 use super::heap::Ledger;
 use super::output::Output;
-use crate::wire::MAX_FRAME;
+use crate::wire::{Codings, MAX_FRAME};
 use crate::{
-    Charge, Config, Connection, Consume, Event, ExchangeId, Lane, Limits, Role, Timestamp,
+    Charge, Config, Connection, Consume, Event, ExchangeId, Lane, Limits, Reason, Role, Timers,
+    Timestamp,
 };
 
 /// Ids that the commands may still know.
@@ -181,7 +184,11 @@ impl Probe {
                 | Event::Data { id, payload, .. }
                 | Event::Pushed { id, payload, .. } => self.keep(*id, payload.charge()),
                 Event::Authorize { id, .. } => self.remember(*id),
-                Event::Closed(_) => self.closed = true,
+                Event::Ended { end, .. } => assert!(!std::format!("{end:?}").is_empty()),
+                Event::Closed(reason) => {
+                    self.closed = true;
+                    assert!(reason.reason().code().is_error() && !reason.to_string().is_empty());
+                }
                 _ => {}
             }
             self.ledger.measure(|| drop(event));
@@ -223,7 +230,8 @@ impl Probe {
         result
     }
 
-    /// Takes at most so much of what waits to be written, and checks that it is frames.
+    /// Takes at most so much of what waits to be written, and checks that it is frames. An even
+    /// amount is taken as bytes of their own, an odd one as it is lent.
     pub(super) fn transmit(&mut self, most: usize) {
         let is_mute = self.is_mute();
         let lane = match self.lanes {
@@ -247,6 +255,13 @@ impl Probe {
             let writes = self.lanes == 1 && self.connection.interest().write;
             return assert!(!writes || is_mute, "it wants to write, and has nothing");
         };
+        if most % 2 == 0 {
+            let size = out.remaining().min(most);
+            let taken = self.ledger.measure_beside(size, || out.copy_to_bytes(size));
+            assert_eq!(taken.len(), size);
+            output.take(&taken);
+            return self.ledger.measure_beside(size, || drop(taken));
+        }
         let mut left = most;
         while left > 0 && out.has_remaining() {
             let chunk = out.chunk();
@@ -294,6 +309,11 @@ impl Probe {
         if self.connection.is_closed() {
             assert!(!interest.read && !interest.again);
         }
+        assert!(!self.connection.wants_to_go_on(0), "it is full of nothing");
+        for lane in (0..self.lanes as u16).map(Lane) {
+            let is_busy = self.connection.is_lane_stalled(lane);
+            assert!(!is_busy || !self.connection.is_lane_idle(lane));
+        }
         if let Err(what) = self.connection.audit(self.outside()) {
             // Who waited to write on a lane whose output was dropped waits for nothing.
             assert!(self.is_mute(), "{what}");
@@ -320,14 +340,37 @@ impl Probe {
             }
             calm += 1;
             if calm > 20 || interest.done {
-                return;
+                return self.count();
             }
             let Some(deadline) = interest.deadline else {
-                return;
+                return self.count();
             };
             self.pass(deadline.saturating_since(self.now));
         }
         panic!("it never comes to rest");
+    }
+
+    /// What the counters say fits together, and nothing is written on a lane that never was.
+    fn count(&mut self) {
+        let counters = self.connection.counters();
+        let refused = Reason::all().map(|reason| u64::from(counters.refused(reason)));
+        assert_eq!(refused.sum::<u64>(), counters.refused_total());
+        assert!(counters.control_received <= counters.frames_received);
+        assert!(counters.control_sent <= counters.frames_sent);
+        let never = Lane(u16::MAX);
+        assert!(self.connection.poll_transmit(never, self.now).is_none());
+    }
+
+    /// Goes on with a copy of the connection, which is in the same state.
+    pub(super) fn fork(&mut self) {
+        let connection = &mut self.connection;
+        let original = self.ledger.measure_beside(usize::MAX / 4, || {
+            let copy = connection.fork();
+            core::mem::replace(connection, copy)
+        });
+        assert_eq!(digest(&self.connection), digest(&original));
+        self.ledger
+            .measure_beside(usize::MAX / 4, || drop(original));
     }
 
     /// What has been written on the first lane.
@@ -345,6 +388,12 @@ pub(super) fn cost_of(charges: &[(ExchangeId, Charge)], config: &Config) -> usiz
             costs.map(|len| len.max(LEAST_COST)).sum()
         }
     }
+}
+
+fn digest(connection: &Connection) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    connection.digest(&mut hasher);
+    hasher.finish()
 }
 
 /// A configuration out of a few bytes.
@@ -372,6 +421,14 @@ pub(super) fn any_config(choices: &mut Choices<'_>) -> Config {
             _ => Consume::Manually,
         },
         multi_lane: bits & 32 != 0,
+        timers: Timers {
+            linger: Duration::from_secs(u64::from(bits >> 6 & 1)),
+            ..Timers::default()
+        },
+        codings: match bits & 128 {
+            0 => Config::default().codings,
+            _ => Codings::NONE,
+        },
         hash_key: 7,
         ..Config::default()
     }

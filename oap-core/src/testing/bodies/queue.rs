@@ -24,11 +24,11 @@ pub fn queue(data: &[u8], _heap: Heap) {
     let (mut pushed, mut taken) = (Vec::new(), 0);
     let mut frames = Vec::new();
     while !choices.is_empty() {
-        match choices.below(4) {
+        match choices.below(5) {
             kind @ (0 | 1) => {
                 let (header, cap, payload) = any_frame(&mut choices);
                 // Many, now and then: a buffer that is mostly written moves its rest to the front.
-                let times = if kind == 0 { 1 } else { choices.byte() / 8 };
+                let times = if kind == 0 { 1 } else { choices.byte() / 2 };
                 for _ in 0..times {
                     pushed.extend_from_slice(&header.encode());
                     pushed.extend_from_slice(cap);
@@ -43,6 +43,11 @@ pub fn queue(data: &[u8], _heap: Heap) {
                 queue.advance(count);
                 taken += count;
             }
+            3 => {
+                let count = usize::from(choices.word()).min(queue.remaining());
+                assert_eq!(queue.copy_to_bytes(count), pushed[taken..taken + count]);
+                taken += count;
+            }
             _ => {
                 let count = queue.chunk().len();
                 queue.advance(count);
@@ -51,6 +56,7 @@ pub fn queue(data: &[u8], _heap: Heap) {
         }
         is_lent(&queue, &pushed[taken..], choices.below(6));
     }
+    assert!(std::format!("{queue:?}").contains("bytes"));
     decodes(&pushed, &frames, 1 + taken % 5_000);
 }
 

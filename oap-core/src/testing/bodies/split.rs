@@ -204,7 +204,7 @@ impl Run {
             }
             | Event::Data {
                 id, payload, fin, ..
-            } => (*id, Some((payload.wire_bytes().clone(), *fin))),
+            } => (*id, Some((payload.clone().into_wire_bytes(), *fin))),
             Event::Ended { id, .. } => (*id, None),
             _ => return,
         };

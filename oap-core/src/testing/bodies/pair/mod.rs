@@ -12,8 +12,8 @@ use super::Heap;
 use super::choices::Choices;
 use super::probe::any_config;
 use crate::{
-    CloseReason, Code, Config, Event, ExchangeId, Fin, Head, Limits, Reason, Role, SendError,
-    Timestamp, Verdict,
+    CloseReason, Code, Config, Consume, Event, ExchangeId, Fin, Head, Limits, Reason, Role,
+    SendError, Timestamp, Verdict,
 };
 
 /// Only so many of the latest exchanges are chosen from.
@@ -364,26 +364,41 @@ impl Pair {
             .expect("an event of an exchange that is over")
     }
 
-    fn ends(&self, at: usize, end: &crate::End) {
+    fn ends(&mut self, at: usize, end: &crate::End) {
+        let (keeps, is_calm) = (self.keeps(), self.is_calm());
+        let deal = &mut self.deals[at];
         match end {
-            // A client whose request times out cancels it.
-            crate::End::Cancelled { .. } => {
-                assert!(
-                    self.deals[at].is_given_up || !self.is_calm(),
-                    "{at} is cancelled"
-                );
+            // A client whose request times out cancels it, and one that finds a flood does.
+            crate::End::Cancelled { code, .. } => {
+                let is_flood = keeps && *code == Code::TOO_MANY;
+                let called_for = deal.is_given_up || is_flood || !is_calm;
+                assert!(called_for, "{at} is cancelled");
             }
-            crate::End::TimedOut => assert!(!self.is_calm(), "a timer runs fast"),
-            crate::End::Violation(fault) => panic!("a fault between honest ends: {fault}"),
+            crate::End::TimedOut => assert!(!is_calm, "a timer runs fast"),
+            crate::End::Violation(fault) => {
+                assert!(
+                    keeps && fault.clause == "OAP-6-17",
+                    "between honest ends: {fault}"
+                );
+                deal.is_given_up = true;
+            }
         }
     }
 
-    fn is_refused(&self, at: usize, code: Code) {
-        let deal = &self.deals[at];
+    /// Whether an application keeps what it got: then short frames may be too many (OAP-6-17).
+    fn keeps(&self) -> bool {
+        [&self.client, &self.server]
+            .iter()
+            .any(|end| end.connection.config().consume == Consume::Manually)
+    }
+
+    fn is_refused(&mut self, at: usize, code: Code) {
+        let is_flood = code == Code::TOO_MANY && self.keeps();
+        self.deals[at].is_given_up |= is_flood;
         let called_for = match code {
-            Code::TOO_MANY => self.is_tight,
+            Code::TOO_MANY => self.is_tight || is_flood,
             Code::UNAVAILABLE => self.is_drained,
-            _ => deal.is_given_up,
+            _ => self.deals[at].is_given_up,
         };
         assert!(called_for || !self.is_calm(), "{at} ends with {code}");
     }
