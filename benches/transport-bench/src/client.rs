@@ -9,11 +9,12 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, value_parser};
 use oap_tokio::TlsClientConfig;
 use oap_tokio::config::{Backend, Loader, Settings, flags, from_matches};
+use serde::Serialize;
 
 use crate::failure::{matches, refused};
 use crate::load::{self, LoadOptions};
 use crate::loops::RuntimeName;
-use crate::{Failure, MAX_CONNECTIONS, MAX_PAYLOAD, Report, Target, cores, exit};
+use crate::{Failure, MAX_CONNECTIONS, MAX_PAYLOAD, Target, cores, exit};
 
 /// Bytes that the windows of all exchanges of a connection may have together.
 const WINDOWS: u32 = 8 * 1024 * 1024;
@@ -129,6 +130,7 @@ fn run(program: &'static str) -> Result<(), Failure> {
         depth: options.streams.unwrap_or(options.depth),
         streaming: options.streams.is_some(),
         threads: options.threads.map_or_else(cores, usize::from),
+        progress: true,
         target: options.target,
     })?;
     write!(io::stdout(), "{report}")
@@ -147,7 +149,7 @@ fn run(program: &'static str) -> Result<(), Failure> {
     }
 }
 
-fn create(path: &Path) -> Result<(&Path, File), Failure> {
+pub(crate) fn create(path: &Path) -> Result<(&Path, File), Failure> {
     match File::create(path) {
         Ok(file) => Ok((path, file)),
         Err(error) => {
@@ -159,7 +161,7 @@ fn create(path: &Path) -> Result<(&Path, File), Failure> {
     }
 }
 
-fn write_json(mut file: File, report: &Report) -> io::Result<()> {
+pub(crate) fn write_json(mut file: File, report: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut file, report)?;
     writeln!(file)
 }

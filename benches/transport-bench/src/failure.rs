@@ -70,8 +70,13 @@ pub(crate) fn refused(error: clap::Error) -> Failure {
 
 /// Reports a failure on stderr and makes the exit status of it.
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
+    exit_with(program, result.map(|()| 0))
+}
+
+/// The same, of a program that has more than one way to succeed.
+pub(crate) fn exit_with(program: &str, result: Result<u8, Failure>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status.into(),
         Err(failure) => {
             for line in &failure.lines {
                 eprintln!("{program}: {line}");

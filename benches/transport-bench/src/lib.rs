@@ -1,7 +1,9 @@
 //! The echo servers and load generators: a host with settings, reload, metrics and health, and an
 //! open-loop load with its report, for every transport and on either runtime.
 
+mod bench;
 mod certificate;
+mod chaos;
 mod client;
 mod cpu;
 mod failure;
@@ -10,9 +12,12 @@ pub mod load;
 mod loops;
 mod ops;
 mod report;
+mod soak;
 mod target;
 
+pub use bench::bench_main;
 pub use certificate::SelfSigned;
+pub use chaos::{ChaosReport, ChaosRow, Seen};
 pub use client::client_main;
 pub use cpu::{cores, process_time};
 pub use failure::{Failure, exit};
@@ -20,6 +25,7 @@ pub use host::server_main;
 pub use loops::RuntimeName;
 pub use oap_tokio::config::Backend;
 pub use report::{Asked, Negotiated, Offer, Report, Requests, Spread};
+pub use soak::{Heap, SoakReport, SoakVerdict, Trend};
 pub use target::Target;
 
 /// The largest payload of one frame without a capability, in bytes.

@@ -286,6 +286,7 @@ mod tests {
             depth: 16,
             streaming: false,
             threads: 1,
+            progress: false,
         };
         let began = Instant::now();
         let mut sum = Recorder::new(began);

@@ -63,6 +63,8 @@ pub struct LoadOptions {
     pub streaming: bool,
     /// Threads, at least 1.
     pub threads: usize,
+    /// Whether a bar shows how far it is.
+    pub progress: bool,
 }
 
 /// What the threads share.
@@ -194,7 +196,11 @@ impl Worker {
 fn watch(running: &[Running], plan: &Plan, began: Instant) {
     let total = plan.options.duration;
     let length = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    let target = match plan.options.progress {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
     if let Ok(style) = ProgressStyle::with_template("[{bar:40}] {msg}") {
         bar.set_style(style.progress_chars("=> "));
     }
