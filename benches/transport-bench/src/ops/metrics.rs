@@ -1,6 +1,6 @@
 //! The recorder of metrics.
 
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use oap_core::Reason;
 use oap_core::driver::telemetry::{LATENCY_BUCKETS, SIZE_BUCKETS, describe};
@@ -31,8 +31,8 @@ pub(super) fn install(backend: Backend) -> Result<PrometheusHandle, BuildError> 
     Ok(handle)
 }
 
-/// Counters that nothing has counted yet are 0 rather than missing, so that a rate over them sees
-/// the first event.
+/// What nothing has counted yet is 0 rather than missing, so that a rate over it sees the first
+/// event.
 fn begin(backend: &'static str) {
     for name in [
         "transport_accepts_total",
@@ -43,6 +43,7 @@ fn begin(backend: &'static str) {
     ] {
         counter!(name, "backend" => backend).absolute(0);
     }
+    let _registered = histogram!("handshake_latency_seconds", "backend" => backend);
     gauge!("conn_inflight", "backend" => backend).set(0.0);
     counter!("transport_dials_total", "backend" => backend, "result" => "ok").absolute(0);
     for (mode, result) in [
