@@ -271,6 +271,16 @@ impl Connection {
 
     /// What the host should do next. Constant time; it changes nothing.
     pub fn interest(&self) -> Interest {
+        let work = self.work();
+        Interest {
+            deadline: if work.done { None } else { self.deadline() },
+            ..work
+        }
+    }
+
+    /// As [`Connection::interest`], without the deadline: for who does not sleep yet.
+    #[inline]
+    pub(crate) fn work(&self) -> Interest {
         let write = self.lanes.any_output() && !self.write_failed;
         let closing = self.is_closed();
         let paused = self.must_pause();
@@ -280,11 +290,7 @@ impl Connection {
             write,
             again: !closing && !paused && stalled && self.may_resume(),
             event: !self.events.is_empty(),
-            deadline: if closing && !write {
-                None
-            } else {
-                self.deadline()
-            },
+            deadline: None,
             done: closing && !write,
         }
     }
@@ -505,8 +511,8 @@ impl Connection {
     /// Whether the host does well to go on decoding before it writes: more is at hand, and less than
     /// `bytes` is encoded on the first lane. So all answers to one read leave in one write.
     pub fn wants_to_go_on(&self, bytes: usize) -> bool {
-        let interest = self.interest();
-        (interest.again || interest.event) && self.lanes.encoded(Lane::FIRST) < bytes
+        let work = self.work();
+        (work.again || work.event) && self.lanes.encoded(Lane::FIRST) < bytes
     }
 
     /// The next lane that has something to write, where there are several. Lanes take turns; those

@@ -121,6 +121,9 @@ impl Gate {
     /// When the next bytes may pass; `None`: now.
     #[inline]
     pub(super) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_free() {
+            return None;
+        }
         let turn = (self.turn > now).then_some(self.turn);
         let ready = self.meters.iter().map(|meter| meter.lock().ready_at(now));
         ready.flatten().chain(turn).max()

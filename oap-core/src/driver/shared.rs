@@ -36,9 +36,11 @@ pub(super) struct Inner {
     pub(super) retired: Vec<Lane>,
     pub(super) hello: HelloState,
     pub(super) closed: Option<CloseReason>,
-    /// The connection's task, while it sleeps. While it runs it looks at everything again before it
-    /// sleeps, so that nobody needs to wake it.
+    /// The connection's task, since it first slept.
     task: Option<Waker>,
+    /// The task sleeps. While it runs it looks at everything again before it sleeps, so that nobody
+    /// needs to wake it.
+    asleep: bool,
     /// Callers that wait for a free slot, first come first served.
     slot_waiters: VecDeque<(u64, Waker)>,
     next_ticket: u64,
@@ -110,6 +112,7 @@ impl Shared {
                 },
                 closed: None,
                 task: None,
+                asleep: false,
                 slot_waiters: VecDeque::new(),
                 next_ticket: 0,
                 watchers: BTreeMap::new(),
@@ -159,8 +162,9 @@ impl Shared {
     ) -> T {
         let mut inner = self.lock();
         let result = act(&mut inner);
-        let task = if acted(&result) {
-            inner.task.take()
+        let task = if inner.asleep && acted(&result) {
+            inner.asleep = false;
+            inner.task.clone()
         } else {
             None
         };
@@ -177,13 +181,14 @@ impl Shared {
 }
 
 impl Inner {
-    /// Wakers that the caller must call once it has let go of the lock.
-    pub(super) fn take_due(&mut self) -> Vec<Waker> {
-        core::mem::take(&mut self.due)
+    /// Wakers that the caller must call once it has let go of the lock, for an empty list.
+    pub(super) fn swap_due(&mut self, due: &mut Vec<Waker>) {
+        core::mem::swap(&mut self.due, due);
     }
 
     /// The task goes to sleep.
     pub(super) fn sleep(&mut self, waker: &Waker) {
+        self.asleep = true;
         match &self.task {
             Some(task) if task.will_wake(waker) => {}
             _ => self.task = Some(waker.clone()),
@@ -192,7 +197,7 @@ impl Inner {
 
     /// The task runs: commands need not wake it.
     pub(super) fn awake(&mut self) {
-        self.task = None;
+        self.asleep = false;
     }
 
     /// Opens an exchange. Where there are several lanes it gets one for itself, unless it is to
@@ -456,6 +461,7 @@ impl Inner {
 
     /// The task is gone, whatever was under way.
     pub(super) fn cut_off(&mut self) {
+        self.task = None;
         if self.closed.is_none() {
             self.connection.handle_transport_error();
             self.close(CloseReason::Transport);

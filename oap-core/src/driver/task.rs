@@ -43,8 +43,7 @@ pub(super) struct Task<T, C> {
     lanes: Inputs,
     read_ended: bool,
     handlers: FuturesUnordered<BoxFuture<()>>,
-    /// What was begun by events of this turn.
-    begun: VecDeque<Work>,
+    handed: Handed,
     /// The transport may hold back what was written.
     unflushed: bool,
     ingress: Gate,
@@ -58,6 +57,41 @@ pub(super) struct Task<T, C> {
     /// Until when the transport may take to close.
     close_deadline: Option<Timestamp>,
     telemetry: ConnectionTelemetry,
+}
+
+/// What events have led to.
+#[derive(Default)]
+struct Handed {
+    /// What was begun by events of this turn.
+    begun: VecDeque<Work>,
+    /// Empty; it saves a new one for each turn.
+    due: Vec<Waker>,
+}
+
+impl Handed {
+    /// Takes the events that wait, under the lock that they came about under: otherwise a caller
+    /// could meanwhile get the slot of an exchange that is over, and the route to its mailbox.
+    fn take(&mut self, mut inner: MutexGuard<'_, Inner>, telemetry: &ConnectionTelemetry) {
+        while let Some(event) = inner.connection.poll_event() {
+            if let Event::Opened { payload, .. }
+            | Event::Data { payload, .. }
+            | Event::Pushed { payload, .. } = &event
+            {
+                telemetry.received(payload.wire_bytes().len());
+            }
+            self.begun.extend(inner.dispatch(event));
+        }
+        inner.admit_waiters();
+        inner.swap_due(&mut self.due);
+        drop(inner);
+        self.due.drain(..).for_each(Waker::wake);
+    }
+
+    /// Gives back what an idle connection does not need.
+    fn trim(&mut self) {
+        self.begun.shrink_to_fit();
+        self.due = Vec::new();
+    }
 }
 
 /// What stands in the way of going on at once.
@@ -111,7 +145,7 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             clock,
             read_ended: false,
             handlers: FuturesUnordered::new(),
-            begun: VecDeque::new(),
+            handed: Handed::default(),
             unflushed: false,
             ingress: Gate::default(),
             egress: Gate::default(),
@@ -131,12 +165,16 @@ impl<T: Lanes, C: Clock> Task<T, C> {
 
     /// One read, decoded. What it brought is dispatched, so that everything it leads to can be
     /// written at once.
-    fn poll_input(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> usize {
-        let interest = self.interest();
+    fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: &Interest,
+        blocked: &mut Blocked,
+    ) -> usize {
         if !interest.write {
             self.ahead = 0;
         }
-        if interest.read && !self.read_ended && !blocked.read && self.may_read(&interest, blocked) {
+        if interest.read && !self.read_ended && !blocked.read && self.may_read(interest, blocked) {
             let received = self.poll_lanes(cx, blocked);
             if received > 0 {
                 return received;
@@ -274,14 +312,13 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         self.transport.finish(lane);
         let now = self.clock.now();
         let over = self.lanes.reset(lane);
-        let shared = self.shared.clone();
-        let mut inner = shared.lock();
+        let mut inner = self.shared.lock();
         inner.connection.handle_reset(lane, now);
         inner.lose_lane(lane);
         if over {
             inner.release_lane(lane);
         }
-        self.hand_out(inner);
+        self.handed.take(inner, &self.telemetry);
     }
 
     /// A lane has ended in both directions: its number may be used again.
@@ -310,14 +347,9 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         }
     }
 
-    fn interest(&self) -> Interest {
-        self.shared.lock().connection.interest()
-    }
-
     fn decode(&mut self, lane: Lane, ended: bool) {
         let now = self.clock.now();
-        let shared = self.shared.clone();
-        let mut inner = shared.lock();
+        let mut inner = self.shared.lock();
         let input = self.lanes.buffer(lane);
         if ended {
             inner.connection.handle_eof(lane, now, input);
@@ -327,42 +359,18 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         if self.lanes.is_multi() && inner.connection.is_lane_stalled(lane) {
             self.lanes.stalled(lane);
         }
-        self.hand_out(inner);
+        self.handed.take(inner, &self.telemetry);
     }
 
     /// Hands out the events that wait.
     fn dispatch(&mut self) {
-        let shared = self.shared.clone();
-        self.hand_out(shared.lock());
-    }
-
-    /// Hands out the events that wait, under the lock that they came about under: otherwise a caller
-    /// could meanwhile get the slot of an exchange that is over, and the route to its mailbox.
-    fn hand_out(&mut self, mut inner: MutexGuard<'_, Inner>) {
-        while let Some(event) = inner.connection.poll_event() {
-            self.note(&event);
-            self.begun.extend(inner.dispatch(event));
-        }
-        inner.admit_waiters();
-        let due = inner.take_due();
-        drop(inner);
-        due.into_iter().for_each(Waker::wake);
-    }
-
-    #[inline]
-    fn note(&self, event: &Event) {
-        if let Event::Opened { payload, .. }
-        | Event::Data { payload, .. }
-        | Event::Pushed { payload, .. } = event
-        {
-            self.telemetry.received(payload.wire_bytes().len());
-        }
+        self.handed.take(self.shared.lock(), &self.telemetry);
     }
 
     /// Starts what events have begun, and polls what can go on. Returns whether anything ran.
     fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut ran = !self.begun.is_empty();
-        while let Some(work) = self.begun.pop_front() {
+        let mut ran = !self.handed.begun.is_empty();
+        while let Some(work) = self.handed.begun.pop_front() {
             if let Some(mut future) = self.start(work) {
                 // Most handlers answer at once: those never join the others.
                 if future.as_mut().poll(cx).is_pending() {
@@ -370,8 +378,10 @@ impl<T: Lanes, C: Clock> Task<T, C> {
                 }
             }
         }
-        while let Poll::Ready(Some(())) = Pin::new(&mut self.handlers).poll_next(cx) {
-            ran = true;
+        if !self.handlers.is_empty() {
+            while let Poll::Ready(Some(())) = Pin::new(&mut self.handlers).poll_next(cx) {
+                ran = true;
+            }
         }
         ran
     }
@@ -400,15 +410,24 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         }
     }
 
-    /// Writes what is encoded, until the transport is full. Returns the bytes written.
+    /// Writes what is encoded, until the transport is full, unless more can be encoded first. Returns
+    /// the bytes written.
     fn poll_output(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> usize {
-        let now = self.clock.now();
+        let mut inner = self.shared.lock();
+        if inner.connection.wants_to_go_on(WRITE_AT) {
+            return 0;
+        }
+        let waits = inner.connection.work().write;
+        let now = if waits {
+            self.clock.now()
+        } else {
+            Timestamp::ZERO
+        };
         let mut written = 0;
         let mut reset = None;
-        let mut inner = self.shared.lock();
-        while !blocked.write && written < TURN_BYTES {
+        while waits && !blocked.write && written < TURN_BYTES {
             if let Some(until) = self.egress.closed_until(now) {
-                if inner.connection.interest().write {
+                if inner.connection.work().write {
                     blocked.write = true;
                     blocked.wait_until(until);
                     if !core::mem::replace(&mut self.waits_to_write, true) {
@@ -478,39 +497,41 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         written
     }
 
-    /// Lets time act. Ready: something may have changed.
-    fn poll_time(&mut self, cx: &mut Context<'_>, blocked: &Blocked) -> Poll<()> {
-        let deadline = match (self.interest().deadline, blocked.until) {
-            (Some(deadline), Some(until)) => deadline.min(until),
-            (deadline, until) => match deadline.or(until) {
-                Some(deadline) => deadline,
-                None => return Poll::Pending,
-            },
+    /// Goes to sleep until something is to be done, by what a handle has brought meanwhile or by the
+    /// time. Ready: that has come to pass.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, blocked: &mut Blocked) -> Poll<()> {
+        let mut inner = self.shared.lock();
+        let interest = inner.connection.interest();
+        if self.has_work(&mut inner, &interest, blocked) {
+            return Poll::Ready(());
+        }
+        inner.sleep(cx.waker());
+        drop(inner);
+        let deadlines = interest.deadline.into_iter().chain(blocked.until);
+        let Some(deadline) = deadlines.min() else {
+            return Poll::Pending;
         };
-        let now = self.clock.now();
-        if now < deadline {
-            match self.clock.poll_deadline(cx, deadline) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => {}
-            }
+        if self.clock.now() < deadline && self.clock.poll_deadline(cx, deadline).is_pending() {
+            return Poll::Pending;
         }
         let now = self.clock.now().max(deadline);
         self.time_passes(now);
+        if blocked.until.is_some() {
+            *blocked = Blocked::default();
+        }
         Poll::Ready(())
     }
 
     fn time_passes(&mut self, now: Timestamp) {
-        let shared = self.shared.clone();
-        let mut inner = shared.lock();
+        let mut inner = self.shared.lock();
+        inner.awake();
         inner.connection.handle_timeout(now);
         if inner.connection.exchanges() == 0 {
             inner.trim();
             self.lanes.trim();
-            if self.begun.is_empty() {
-                self.begun = VecDeque::new();
-            }
+            self.handed.trim();
         }
-        self.hand_out(inner);
+        self.handed.take(inner, &self.telemetry);
     }
 
     /// Whether a lane is left that may take what waits.
@@ -518,20 +539,13 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         !self.lanes.is_multi() || self.lanes.next_to_write(&mut inner.connection).is_some()
     }
 
-    /// Goes to sleep, unless something is to be done by now that a handle has brought meanwhile.
-    fn sleep(&self, cx: &Context<'_>, blocked: &Blocked) -> bool {
-        let mut inner = self.shared.lock();
-        let interest = inner.connection.interest();
-        let work = interest.event
+    fn has_work(&self, inner: &mut Inner, interest: &Interest, blocked: &Blocked) -> bool {
+        interest.event
             || interest.again
-            || (interest.write && !blocked.write && self.may_write(&mut inner))
-            || (interest.read && !blocked.read && !self.read_ended && !self.is_ahead(&interest))
+            || (interest.write && !blocked.write && self.may_write(inner))
+            || (interest.read && !blocked.read && !self.read_ended && !self.is_ahead(interest))
             || interest.done
-            || !inner.retired.is_empty();
-        if !work {
-            inner.sleep(cx.waker());
-        }
-        !work
+            || !inner.retired.is_empty()
     }
 }
 
@@ -550,6 +564,13 @@ impl<T: Lanes, C: Clock> Future for Task<T, C> {
 }
 
 impl<T: Lanes, C: Clock> Task<T, C> {
+    /// What there is to do.
+    fn wake_up(&self) -> Interest {
+        let mut inner = self.shared.lock();
+        inner.awake();
+        inner.connection.work()
+    }
+
     fn report(&mut self, ended: bool) {
         let inner = self.shared.lock();
         self.telemetry.observe(&inner.connection);
@@ -564,40 +585,31 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         let mut budget = PollBudget::new(TURNS, TURN_BYTES);
         let mut blocked = Blocked::default();
         this.lanes.begin_turn();
-        this.shared.lock().awake();
+        let mut work = this.wake_up();
         loop {
             if this.shared.is_aborted() {
                 this.handlers.clear();
                 return Poll::Ready(());
             }
-            let read = this.poll_input(cx, &mut blocked);
+            let read = this.poll_input(cx, &work, &mut blocked);
             let ran = this.poll_handlers(cx);
-            let more = this.shared.lock().connection.wants_to_go_on(WRITE_AT);
-            let written = if more {
-                0
-            } else {
-                this.poll_output(cx, &mut blocked)
-            };
+            let written = this.poll_output(cx, &mut blocked);
             this.finish_lanes();
-            if this.interest().done && this.begun.is_empty() {
+            work = this.shared.lock().connection.work();
+            if work.done && this.handed.begun.is_empty() {
                 return this.poll_end(cx);
             }
             if !budget.spend(1, read + written) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if read > 0 || ran || written > 0 || more {
+            if read > 0 || ran || written > 0 {
                 continue;
             }
-            if this.poll_time(cx, &blocked).is_ready() {
-                if blocked.until.is_some() {
-                    blocked = Blocked::default();
-                }
-                continue;
-            }
-            if this.sleep(cx, &blocked) {
+            if this.poll_rest(cx, &mut blocked).is_pending() {
                 return Poll::Pending;
             }
+            work = this.shared.lock().connection.work();
         }
     }
 }
