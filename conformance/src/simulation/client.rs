@@ -233,7 +233,7 @@ impl Client {
             Event::GoAway { code, .. } => {
                 assert_eq!(code, Code::UNAVAILABLE, "{who}: the server blames us");
             }
-            Event::Pong { .. } => {}
+            Event::Pong { nonce, sent } => end.pong(nonce, sent, now),
             other => panic!("{who}: {other:?}"),
         }
     }

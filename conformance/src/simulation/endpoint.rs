@@ -1,10 +1,11 @@
 //! One end of a connection, moved by what its `interest()` says and by nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use oap_core::testing::Rng;
-use oap_core::{CloseReason, Connection, Consume, Lane, Role, Timestamp};
+use oap_core::{CloseReason, Connection, Consume, Lane, Role, SendError, Timestamp};
 
 use super::lanes::Lanes;
 use super::sabotage::Saboteur;
@@ -13,6 +14,8 @@ use super::wire::Wire;
 
 /// How often a connection may ask for a moment that is there without anything happening.
 const PATIENCE: u32 = 4;
+/// One turn in so many that moved something is followed by a PING.
+const PINGS: u64 = 100;
 /// A host wakes late by this at most.
 pub(super) const LATE: Duration = Duration::from_millis(2);
 
@@ -51,6 +54,9 @@ pub(super) struct Endpoint {
     frames: u64,
     last_frame: Timestamp,
     stopped: bool,
+    /// The host's own PINGs that wait for their PONGs, and since when.
+    pings: BTreeMap<u64, Timestamp>,
+    pongs: u64,
 }
 
 impl Endpoint {
@@ -67,6 +73,8 @@ impl Endpoint {
             frames: 0,
             last_frame: now,
             stopped: false,
+            pings: BTreeMap::new(),
+            pongs: 0,
         }
     }
 
@@ -120,6 +128,9 @@ impl Endpoint {
         moved |= self.finish_lanes(at);
         if moved {
             self.due = 0;
+            if at.rng.one_in(PINGS) {
+                self.ping(at);
+            }
         }
         moved | self.time(at)
     }
@@ -267,6 +278,52 @@ impl Endpoint {
             }
         }
         moved
+    }
+
+    /// A PING by the host's wish, which may share its PONG with one of the connection's own.
+    fn ping(&mut self, at: &mut Surroundings<'_>) {
+        match self.connection.ping(at.now) {
+            Ok(nonce) => {
+                self.pings.entry(nonce).or_insert(at.now);
+                at.trace.note(at.now, self.who, "ping", nonce, 0);
+            }
+            Err(SendError::Unsupported | SendError::Closed) => {}
+            Err(error) => panic!("{}: no PING goes out: {error}", self.who),
+        }
+    }
+
+    /// The application is told of a PONG.
+    pub(super) fn pong(&mut self, nonce: u64, sent: Timestamp, now: Timestamp) {
+        if let Some(wished) = self.pings.remove(&nonce) {
+            let in_between = sent <= wished && wished <= now;
+            assert!(
+                in_between,
+                "{}: PING {nonce} of {sent:?} at {now:?}",
+                self.who
+            );
+            self.pongs += 1;
+        }
+    }
+
+    /// PONGs of PINGs that the host wished for.
+    pub(super) const fn pongs(&self) -> u64 {
+        self.pongs
+    }
+
+    /// No PING waits longer than a connection on which nothing comes would live.
+    pub(super) fn check_pings(&self, now: Timestamp) {
+        if self.connection.is_closed() || self.peer_ended {
+            return;
+        }
+        let idle = self.connection.config().timers.idle;
+        for (nonce, wished) in &self.pings {
+            let waits = now.saturating_since(*wished);
+            assert!(
+                waits < idle + LATE,
+                "{}: PING {nonce} waits for {waits:?}",
+                self.who
+            );
+        }
     }
 
     /// Handles the timeout if it is due. The connection must then do something or ask for a later

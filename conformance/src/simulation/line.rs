@@ -207,6 +207,7 @@ impl Line {
         });
         self.left = up.client_app.take_waiting();
         self.totals.frames += up.wire.frames();
+        self.totals.pings += up.client.pongs() + up.server.pongs();
         self.totals.connected += now.saturating_since(up.since);
         self.down_until = now + Duration::from_micros(self.rng.range(0, 2_000_000));
     }
@@ -394,6 +395,10 @@ impl Up {
         let client_kept = Some(self.client_app.kept());
         self.client.check(now, self.client_inflight, client_kept);
         self.server.check(now, inflight, self.server_app.kept());
+        if !self.facts.rough {
+            self.client.check_pings(now);
+            self.server.check_pings(now);
+        }
         let slack = LATE + Duration::from_millis(100);
         self.client_app.check(model, now, slack);
     }

@@ -22,6 +22,8 @@ pub struct Totals {
     pub bytes: u64,
     /// Frames that were checked on the wire.
     pub frames: u64,
+    /// PINGs by a host's wish that were answered.
+    pub pings: u64,
     /// Rounds of a line.
     pub steps: u64,
     /// Virtual time of the worlds.
@@ -36,6 +38,7 @@ impl AddAssign for Totals {
         self.answered += other.answered;
         self.bytes += other.bytes;
         self.frames += other.frames;
+        self.pings += other.pings;
         self.steps += other.steps;
         self.simulated += other.simulated;
     }
@@ -58,14 +61,15 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{:.3} simulated years ({:.3} connection years), {} connections, {} calls, {} answered \
-             in full, {} bytes compared, {} frames checked",
+             in full, {} bytes compared, {} frames checked, {} PINGs answered",
             self.years(),
             self.connected.as_secs_f64() / YEAR,
             self.connections,
             self.calls,
             self.answered,
             self.bytes,
-            self.frames
+            self.frames,
+            self.pings
         )
     }
 }

@@ -183,7 +183,8 @@ impl Server {
                 self.asked.clear();
                 self.handlers.clear();
             }
-            Event::Hello(_) | Event::Pong { .. } => {}
+            Event::Hello(_) => {}
+            Event::Pong { nonce, sent } => end.pong(nonce, sent, now),
             Event::GoAway { code, .. } => {
                 assert_eq!(code, Code::UNAVAILABLE, "{who}: the client blames us");
             }
