@@ -37,6 +37,10 @@ pub struct Timers {
     /// How long a drained server waits for a client that knows GOAWAY to close first, so that
     /// requests under way are refused instead of lost. Default 0: not at all.
     pub linger: Duration,
+    /// How long reading may be stopped because the buffer budget is used up (OAP-6-16) and nothing
+    /// of it is consumed. A peer that ends meanwhile cannot be noticed, so without it the connection
+    /// lives as long as the handler that does not read. Default 0: for ever.
+    pub standstill: Duration,
 }
 
 impl Timers {
@@ -53,6 +57,7 @@ impl Timers {
             request: scale(self.request),
             verdict: scale(self.verdict),
             linger: scale(self.linger),
+            standstill: scale(self.standstill),
         }
     }
 }
@@ -68,6 +73,7 @@ impl Default for Timers {
             request: Duration::from_secs(10),
             verdict: Duration::from_secs(5),
             linger: Duration::ZERO,
+            standstill: Duration::ZERO,
         }
     }
 }

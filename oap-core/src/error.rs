@@ -124,6 +124,8 @@ pub enum Timer {
     Hello,
     /// Nothing came for too long.
     Idle,
+    /// Reading had stopped for too long, because nothing of what was received was consumed.
+    Standstill,
 }
 
 /// Why a connection is over.

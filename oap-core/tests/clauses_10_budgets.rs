@@ -159,6 +159,44 @@ fn timers_of_reading_stand_still_while_nothing_is_read() {
 
 // OAP-10-3
 #[test]
+fn a_standstill_ends_where_it_is_bounded() {
+    let bounded = |config: &mut Config| {
+        manual(config);
+        config.timers.standstill = secs(300);
+    };
+    let mut server = Endpoint::server_with(bounded);
+    stuff(&mut server);
+    server.advance(secs(200));
+    // What the peer sends meanwhile is no progress.
+    server.feed(&frame(REQ, 1).payload(&pattern(4_000)));
+    assert_times_out(&mut server, secs(100), Timer::Standstill);
+}
+
+// OAP-10-3
+#[test]
+fn whatever_is_consumed_ends_a_standstill() {
+    let mut server = Endpoint::server_with(|config| {
+        manual(config);
+        config.timers.standstill = secs(300);
+        config.timers.idle = secs(10_000);
+    });
+    let held = stuff(&mut server);
+    server.feed(&frame(REQ, 1).payload(&pattern(4_000)));
+    for (id, payload) in &held[..2] {
+        server.advance(secs(299));
+        server.conn.consumed(*id, payload.charge());
+        server.feed_bytes(Lane::FIRST, b"");
+        server.events();
+    }
+    // There is room for every frame that came, and then there is not.
+    server.advance(secs(3_600));
+    assert!(!server.conn.is_closed());
+    server.feed(&frame(REQ, 1).payload(&pattern(4_000)));
+    assert_times_out(&mut server, secs(300), Timer::Standstill);
+}
+
+// OAP-10-3
+#[test]
 fn an_application_that_takes_no_events_is_not_the_peers_fault() {
     for waiting in [64, 65, 70] {
         let mut client = Endpoint::client();

@@ -168,8 +168,9 @@ fn the_lower_of_both_limits_is_the_capacity() {
 #[test]
 fn timers_scale_as_one() {
     let twice = Timers::default().scaled(2);
-    let linger = Timers {
+    let optional = Timers {
         linger: Duration::from_secs(3),
+        standstill: Duration::from_secs(4),
         ..Timers::default()
     };
     assert_eq!(twice.idle, Duration::from_secs(120));
@@ -183,7 +184,8 @@ fn timers_scale_as_one() {
     ] {
         assert_eq!(five, Duration::from_secs(10));
     }
-    assert_eq!(linger.scaled(2).linger, Duration::from_secs(6));
+    assert_eq!(optional.scaled(2).linger, Duration::from_secs(6));
+    assert_eq!(optional.scaled(2).standstill, Duration::from_secs(8));
 }
 
 #[test]

@@ -4,10 +4,12 @@
 mod support;
 
 use std::cell::RefCell;
-use std::future::{Ready, ready};
+use std::future::{Ready, poll_fn, ready};
 use std::io;
 use std::iter::repeat_n;
+use std::mem::replace;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +19,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::{join_all, try_join_all};
+use futures_util::{AsyncReadExt, AsyncWriteExt};
 use hdrhistogram::Histogram;
 use oap_core::driver::test_apps::{self, ECHO};
-use oap_core::driver::{Accepted, Listener, Transport};
+use oap_core::driver::{Accepted, Clock, Listener, Runtime, Transport};
 use oap_core::wire::{Flags, Header, MIN_LEN};
 use oap_smol::*;
+use smol::Async;
 use smol::channel::{self, Sender};
 
 /// Body of each request, in bytes.
@@ -266,4 +270,46 @@ fn two_hundred_busy_connections_wait_about_equally_long() {
     });
     let above = ratios.take_while(|ratio| *ratio > MOST).count();
     assert!(above < ATTEMPTS, "p99 / p50 is above {MOST} each time");
+}
+
+async fn yield_to(clock: &mut impl Clock) {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        clock.yield_now(cx);
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn sockets_are_looked_at_before_who_yields_goes_on() {
+    support::run(async |runtime: SmolRuntime| {
+        let (near, far) = UnixStream::pair().expect("two sockets");
+        let (mut near, mut far) = (
+            Async::new(near).expect("a socket"),
+            Async::new(far).expect("a socket"),
+        );
+        let heard = Arc::new(AtomicBool::new(false));
+        let (hears, mut clock) = (heard.clone(), runtime.clock());
+        let (tell, told) = channel::bounded(1);
+        runtime.spawn(async move {
+            far.read_exact(&mut [0]).await.expect("a byte");
+            hears.store(true, Ordering::Relaxed);
+        });
+        runtime.spawn(async move {
+            yield_to(&mut clock).await;
+            near.write_all(b"x").await.expect("a byte");
+            let mut yields = 0;
+            while !heard.load(Ordering::Relaxed) {
+                yield_to(&mut clock).await;
+                yields += 1;
+            }
+            tell.send(yields).await.expect("who waits for it");
+        });
+        let yields = told.recv().await.expect("it ends");
+        assert!(yields <= 3, "{yields} turns before a socket had one");
+    });
 }

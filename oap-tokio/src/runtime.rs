@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use oap_core::Timestamp;
 use oap_core::driver::{Clock, Runtime};
 use tokio::runtime::{Builder, Handle};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A tokio runtime, as the driver sees it.
@@ -104,6 +105,12 @@ impl Clock for TokioClock {
             }
             alarm.as_mut().reset(at);
         }
+    }
+
+    fn yield_now(&mut self, cx: &mut Context<'_>) {
+        // The first poll of this future asks to be woken after the runtime has looked at its
+        // sockets; that is all it does.
+        let _ = pin!(yield_now()).poll(cx);
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn impatient() -> Config {
             request: second,
             verdict: second,
             linger: Duration::ZERO,
+            standstill: Duration::ZERO,
         },
         ..Config::default()
     }

@@ -121,4 +121,8 @@ impl<C: Clock> Clock for FaultyClock<C> {
         }
         self.inner.poll_deadline(cx, deadline + self.late)
     }
+
+    fn yield_now(&mut self, cx: &mut Context<'_>) {
+        self.inner.yield_now(cx);
+    }
 }

@@ -53,6 +53,9 @@ pub use self::transmit::Transmit;
 /// Events that may wait; further input stays undecoded until some are taken. It keeps what a batch
 /// of tiny frames can occupy to a few KiB.
 const MAX_EVENTS: usize = 32;
+/// Frames that one call decodes; the rest stays undecoded until the next, so that a host which serves
+/// several connections is not kept by a batch of frames that tell it nothing.
+const MAX_BATCH: usize = 64;
 /// Ids remembered of exchanges that ended before their END (OAP-3-14).
 const LATE_IDS: usize = 256;
 
@@ -315,14 +318,14 @@ impl Connection {
             return buf.clear();
         }
         self.times.first_byte |= !buf.is_empty();
+        let mut batch = 0;
         loop {
-            if self.must_pause() {
+            if self.must_pause() || batch == MAX_BATCH {
                 self.stall = Stall::Host;
                 return self.lanes.stall(lane, now);
             }
             if self.held > self.free_running && !self.next_frame_fits(buf) {
-                self.stall = Stall::Room(self.held);
-                return self.lanes.stall(lane, now);
+                return self.stall_for_room(lane, now, batch > 0);
             }
             match self.lanes.get_mut(lane).decoder.poll_header(buf) {
                 Ok(Some(header)) if self.waits_for_release(&header) => {
@@ -334,6 +337,7 @@ impl Connection {
                     let mut frame = RawFrame::new(header, buf);
                     self.handle_frame(lane, now, &mut frame);
                     frame.finish();
+                    batch += 1;
                     if self.is_closed() {
                         return buf.clear();
                     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::exchange::Phase;
-use super::{Connection, Role};
+use super::{Connection, Role, Stall};
 use crate::event::End;
 use crate::wire::Features;
 use crate::{CloseReason, Code, Lane, Reason, Timer, Timestamp};
@@ -27,6 +27,8 @@ pub(super) struct Timetable {
     linger: Option<Option<Timestamp>>,
     /// A lower bound of the deadlines of all exchanges.
     earliest_exchange: Timestamp,
+    /// Since when the next frame has waited for room; only where that is bounded.
+    wants_room: Timestamp,
 }
 
 impl Timetable {
@@ -40,6 +42,7 @@ impl Timetable {
             trimmed: true,
             linger: None,
             earliest_exchange: Timestamp::MAX,
+            wants_room: Timestamp::ZERO,
         }
     }
 
@@ -115,6 +118,7 @@ impl Connection {
             deadline = deadline
                 .min(self.idle_due())
                 .min(self.frames_due())
+                .min(self.standstill_due())
                 .min(self.times.earliest_exchange)
                 .min(self.trim_due());
             if self.awaits_first_byte() {
@@ -154,6 +158,8 @@ impl Connection {
             Some(Timer::Hello)
         } else if now >= self.idle_due() {
             Some(Timer::Idle)
+        } else if now >= self.standstill_due() {
+            Some(Timer::Standstill)
         } else {
             None
         }
@@ -179,6 +185,28 @@ impl Connection {
             Timestamp::MAX
         } else {
             self.lanes.earliest
+        }
+    }
+
+    /// Decoding stops before a frame that finds no room (OAP-6-16). With each frame `decoded` before
+    /// it, and each time that something was consumed and not enough, the time runs anew.
+    pub(super) fn stall_for_room(&mut self, lane: Lane, now: Timestamp, decoded: bool) {
+        let stall = Stall::Room(self.held);
+        let is_new = decoded || self.stall != stall || !self.lanes.any_stalled();
+        if is_new && !self.config.timers.standstill.is_zero() {
+            self.times.wants_room = now;
+        }
+        self.stall = stall;
+        self.lanes.stall(lane, now);
+    }
+
+    fn standstill_due(&self) -> Timestamp {
+        let limit = self.config.timers.standstill;
+        let waits = matches!(self.stall, Stall::Room(_)) && self.lanes.any_stalled();
+        if waits && !limit.is_zero() && !self.may_resume() {
+            self.times.wants_room + limit
+        } else {
+            Timestamp::MAX
         }
     }
 

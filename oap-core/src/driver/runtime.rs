@@ -240,6 +240,15 @@ pub trait Clock: Send + Unpin + 'static {
 
     /// Ready once `deadline` is reached. A later call replaces the deadline of an earlier one.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Timestamp) -> Poll<()>;
+
+    /// Wakes the task after others have had their turn, and those above all whose sockets have
+    /// become ready meanwhile.
+    ///
+    /// A task that is woken at once goes on before most runtimes look at their sockets again: one
+    /// connection that always has something to do would take nearly all of a thread.
+    fn yield_now(&mut self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// An executor: clocks of one origin, and tasks.

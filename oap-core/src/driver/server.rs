@@ -14,6 +14,9 @@ use crate::{Config, Timers};
 
 /// How long a drained connection waits for its client to close first, where nothing else is set.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a connection's reading may be stopped by handlers that read nothing, where nothing else
+/// is set.
+const STANDSTILL: Duration = Duration::from_secs(300);
 /// How long connections that are cut off may take to tell their peers.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long tasks may take to stop once they are told.
@@ -139,14 +142,11 @@ impl Server {
 
     /// What a server decides in its connections' configuration.
     fn own(config: Config, service: &Service) -> Config {
-        let linger = if config.timers.linger.is_zero() {
-            LINGER
-        } else {
-            config.timers.linger
-        };
+        let or = |set: Duration, default| if set.is_zero() { default } else { set };
         Config {
             timers: Timers {
-                linger,
+                linger: or(config.timers.linger, LINGER),
+                standstill: or(config.timers.standstill, STANDSTILL),
                 ..config.timers
             },
             hash_key: if config.hash_key == 0 {

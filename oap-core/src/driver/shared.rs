@@ -10,8 +10,8 @@ use super::lanes::LanePool;
 use super::{CallError, ConnectionInfo, Message, MessageKind};
 use crate::wire::Hello;
 use crate::{
-    Body, Charge, CloseReason, Code, Connection, Event, ExchangeId, Fin, Head, Lane, Payload, Role,
-    SendError, Start, Timestamp, Verdict,
+    Body, Charge, CloseReason, Code, Connection, Event, ExchangeId, Fin, Head, Interest, Lane,
+    Payload, Role, SendError, Start, Timestamp, Verdict,
 };
 
 /// The state machine behind a lock. The lock is never held across an await, and no waker is called
@@ -198,6 +198,12 @@ impl Inner {
     /// The task runs: commands need not wake it.
     pub(super) fn awake(&mut self) {
         self.asleep = false;
+    }
+
+    /// What there is to do, and the frames received so far.
+    pub(super) fn progress(&self) -> (Interest, u64) {
+        let received = self.connection.counters().frames_received;
+        (self.connection.work(), received)
     }
 
     /// Opens an exchange. Where there are several lanes it gets one for itself, unless it is to

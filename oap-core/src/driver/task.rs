@@ -22,8 +22,10 @@ use super::{Clock, Incoming, LaneError, Lanes};
 use crate::policy::PollBudget;
 use crate::{Event, Interest, Lane, Timestamp, Verdict};
 
-/// Reads and writes that one poll may do before other tasks get their turn.
-const TURNS: u32 = 16;
+/// Frames that one poll may take in before other tasks get their turn.
+const POLL_FRAMES: u32 = 64;
+/// Frames as which a turn of one poll counts at least: a read costs something, whatever it brings.
+const TURN_COST: u32 = 4;
 /// Bytes that one poll may read and write before other tasks get their turn.
 const TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes beyond which it is better to write than to go on decoding.
@@ -565,10 +567,10 @@ impl<T: Lanes, C: Clock> Future for Task<T, C> {
 
 impl<T: Lanes, C: Clock> Task<T, C> {
     /// What there is to do.
-    fn wake_up(&self) -> Interest {
+    fn wake_up(&self) -> (Interest, u64) {
         let mut inner = self.shared.lock();
         inner.awake();
-        inner.connection.work()
+        inner.progress()
     }
 
     fn report(&mut self, ended: bool) {
@@ -582,10 +584,10 @@ impl<T: Lanes, C: Clock> Task<T, C> {
 
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
-        let mut budget = PollBudget::new(TURNS, TURN_BYTES);
+        let mut budget = PollBudget::new(POLL_FRAMES, TURN_BYTES);
         let mut blocked = Blocked::default();
         this.lanes.begin_turn();
-        let mut work = this.wake_up();
+        let (mut work, mut frames) = this.wake_up();
         loop {
             if this.shared.is_aborted() {
                 this.handlers.clear();
@@ -595,12 +597,15 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             let ran = this.poll_handlers(cx);
             let written = this.poll_output(cx, &mut blocked);
             this.finish_lanes();
-            work = this.shared.lock().connection.work();
+            let received;
+            (work, received) = this.shared.lock().progress();
             if work.done && this.handed.begun.is_empty() {
                 return this.poll_end(cx);
             }
-            if !budget.spend(1, read + written) {
-                cx.waker().wake_by_ref();
+            let taken_in = u32::try_from(received - frames).unwrap_or(u32::MAX);
+            frames = received;
+            if !budget.spend(taken_in.max(TURN_COST), read + written) {
+                this.clock.yield_now(cx);
                 return Poll::Pending;
             }
             if read > 0 || ran || written > 0 {

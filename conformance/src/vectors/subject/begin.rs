@@ -81,6 +81,7 @@ fn timers(timers: &Timers) -> CoreTimers {
         request: or(timers.request, default.request),
         verdict: or(timers.verdict, default.verdict),
         linger: or(timers.linger, default.linger),
+        standstill: default.standstill,
     }
 }
 

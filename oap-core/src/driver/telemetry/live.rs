@@ -324,6 +324,7 @@ const fn operation(timer: Timer) -> &'static str {
         Timer::Write => "write",
         Timer::Hello => "hello",
         Timer::Idle => "idle",
+        Timer::Standstill => "standstill",
     }
 }
 

@@ -115,6 +115,7 @@ fn any_config(limits: Limits, choices: &mut Choices<'_>) -> Config {
         request: duration(choices),
         verdict: duration(choices),
         linger: duration(choices),
+        standstill: Duration::ZERO,
     };
     Config {
         limits,
