@@ -110,13 +110,14 @@ impl Processors {
         use procfs::CurrentSI;
         let total = procfs::KernelStats::current().map_err(unreadable)?.total;
         let ticks = |ticks: Option<u64>| ticks.unwrap_or(0) as f64;
-        let busy = (total.user + total.nice + total.system) as f64
-            + ticks(total.irq)
-            + ticks(total.softirq);
-        let (steal, idle) = (ticks(total.steal), total.idle as f64 + ticks(total.iowait));
+        // Interrupts are the work of the loopback interface, and of no process.
+        let busy = (total.user + total.nice + total.system) as f64;
+        let rest =
+            total.idle as f64 + ticks(total.iowait) + ticks(total.irq) + ticks(total.softirq);
+        let steal = ticks(total.steal);
         let per_second = procfs::ticks_per_second() as f64;
         Ok(Self {
-            all: (busy + steal + idle) / per_second,
+            all: (busy + steal + rest) / per_second,
             busy: busy / per_second,
             steal: steal / per_second,
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oap_conformance::attacks::{Attack, Met};
+use oap_conformance::attacks::Met;
 use oap_core::testing::Rng;
 
 use super::loris::Loris;
@@ -123,7 +123,6 @@ fn slow_loris(server: &mut Server, options: &Options) -> Result<Came, Failure> {
 
 /// One of the attacks of `oap-conformance`, from a process of its own.
 fn attack(name: &str, server: &mut Server, options: &Options) -> Result<Came, Failure> {
-    debug_assert!(Attack::named(name).is_some());
     let mut enemy = Peer::start(&["enemy", name])?;
     enemy.hear("ready")?;
     enemy.tell(&format!(

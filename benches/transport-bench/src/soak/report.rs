@@ -251,7 +251,81 @@ impl fmt::Display for Slope {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    use super::super::{Heap, Loaded, Resident};
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    /// The verdicts on rounds of 10 s after which `adapt` has changed what is left.
+    fn verdicts(adapt: fn(u64, &mut Sample)) -> [SoakVerdict; 4] {
+        let samples: Vec<Sample> = (0..60)
+            .map(|round| {
+                let mut sample = Sample {
+                    at: Duration::from_secs(10 * (round + 1)),
+                    heap: Heap {
+                        bytes: 1_000_000,
+                        objects: 5_000,
+                    },
+                    resident: Resident {
+                        bytes: 50 << 20,
+                        descriptors: 30,
+                    },
+                    loaded: Loaded {
+                        answered: 100_000,
+                        unanswered: 0,
+                        cpu_pct: 65.0,
+                        small_p99_us: 900,
+                        large_p99_us: 1_900,
+                    },
+                    answered: 100_000 * (round + 1),
+                };
+                adapt(round, &mut sample);
+                sample
+            })
+            .collect();
+        let options = Line::parse_from(["soak", "--hours", "1"]).options;
+        let report = SoakReport::new(&options, 10_000.0, 6, &samples);
+        assert_eq!(
+            Some(report.verdict),
+            report.gates.iter().map(|gate| gate.1).max()
+        );
+        report.gates.map(|gate| gate.1)
+    }
+
+    #[test]
+    fn what_grows_fails_its_gate_and_no_other() {
+        use SoakVerdict::{Failed, Passed};
+        assert_eq!(verdicts(|_, _| ()), [Passed; 4]);
+        let lost = verdicts(|round, sample| sample.loaded.unanswered = u64::from(round == 3));
+        assert_eq!(lost, [Failed, Passed, Passed, Passed]);
+        let kept = verdicts(|round, sample| sample.resident.descriptors += round as usize / 30);
+        assert_eq!(kept, [Passed, Failed, Passed, Passed]);
+        // A byte for each thousand requests.
+        let leaked = verdicts(|round, sample| sample.heap.bytes += 100 * round as i64);
+        assert_eq!(leaked, [Passed, Passed, Failed, Passed]);
+        // 32 KiB in every fourth round: 67 MiB in a day.
+        let swollen = verdicts(|round, sample| sample.resident.bytes += round / 4 * 4_096 * 8);
+        assert_eq!(swollen, [Passed, Passed, Passed, Failed]);
+    }
+
+    #[test]
+    fn what_only_moves_up_and_down_stays_undecided() {
+        let moving = verdicts(|round, sample| {
+            sample.resident.bytes += (round * 7_919 % 13) * 65_536;
+            sample.heap.bytes += (round as i64 * 7_919 % 13) * 64;
+        });
+        let decided = [SoakVerdict::Passed; 2];
+        assert_eq!(moving[..2], decided);
+        assert_eq!(moving[2..], [SoakVerdict::Undecided; 2]);
+    }
 
     #[test]
     fn a_gate_is_decided_where_all_of_the_interval_is_on_one_side() {
