@@ -60,11 +60,20 @@ fn any_body(probe: &Probe, size: usize, kind: u8) -> Body {
     match kind {
         0 => Body::compressed(bytes),
         1 => Body::from(bytes).opaque(),
-        #[cfg(feature = "comp")]
-        2..=9 => probe.connection.compression().apply(bytes),
+        2..=9 => as_negotiated(probe, bytes),
         10 => Body::empty(),
         _ => bytes.into(),
     }
+}
+
+#[cfg(feature = "comp")]
+fn as_negotiated(probe: &Probe, bytes: Bytes) -> Body {
+    probe.connection.compression().apply(bytes)
+}
+
+#[cfg(not(feature = "comp"))]
+fn as_negotiated(_: &Probe, bytes: Bytes) -> Body {
+    bytes.into()
 }
 
 fn open(probe: &mut Probe, choices: &mut Choices<'_>, order: Order) -> bool {
