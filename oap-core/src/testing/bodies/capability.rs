@@ -25,6 +25,9 @@ pub fn capability(data: &[u8], heap: Heap) {
         door.step(&mut choices);
         door.probe.check();
     }
+    if door.ends {
+        door.allow_after_the_end();
+    }
     door.look();
     door.probe.finish();
 }
@@ -38,6 +41,8 @@ struct Door {
     latest: [usize; CORRS],
     /// Those that asked for a verdict.
     guests: Vec<Guest>,
+    /// The client ends its stream while exchanges wait.
+    ends: bool,
 }
 
 /// One exchange as the client knows it.
@@ -77,6 +82,7 @@ impl Door {
             sent: Vec::from([Sent::default()]),
             latest: [0; CORRS],
             guests: Vec::new(),
+            ends: bits & 4 != 0,
         }
     }
 
@@ -179,6 +185,22 @@ impl Door {
                 exchange.authorize(now, verdict);
             }
         });
+    }
+
+    /// Verdicts that come when the client has nothing more to say.
+    fn allow_after_the_end(&mut self) {
+        self.probe.eof(Lane::FIRST);
+        self.look();
+        let now = self.probe.now;
+        for guest in &mut self.guests {
+            guest.verdict.get_or_insert(Verdict::Allow);
+            let id = guest.id;
+            self.probe.command(0, |connection| {
+                if let Some(exchange) = connection.exchange(id) {
+                    exchange.authorize(now, Verdict::Allow);
+                }
+            });
+        }
     }
 
     /// The handler answers, or is done, also with what it has not heard of yet.

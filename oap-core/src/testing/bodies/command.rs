@@ -123,7 +123,9 @@ fn on_exchange(probe: &mut Probe, choices: &mut Choices<'_>, order: Order) {
     let Some(id) = probe.ids.get(at % 64).copied() else {
         return;
     };
-    probe.command(order.body.len(), |connection| {
+    let size = order.body.len();
+    assert_eq!(order.body.is_empty(), size == 0);
+    probe.command(size, |connection| {
         if let Some(exchange) = connection.exchange(id) {
             on(exchange, id, now, order);
         }
@@ -147,7 +149,7 @@ fn on(mut exchange: Exchange<'_>, id: ExchangeId, now: Timestamp, order: Order) 
             assert!(!full || exchange.queued_bytes() > 0);
             assert!(!full || !exchange.is_ended(), "what has ended holds bytes");
             assert!(exchange.corr_id() > 0);
-            assert_eq!(exchange.id(), id);
+            assert_eq!(exchange.id().index(), id.index());
             assert!(usize::from(exchange.lane().0) < LANES);
         }
     }

@@ -64,7 +64,7 @@ pub(super) const BODIES: &[&[u8]] = &[
     b"",
     b"{}",
     GREETING,
-    br#"{"max_frame":4096,"max_inflight":2,"ack_window":4096}"#,
+    br#"{"max_frame":4096,"max_inflight":2,"ack_window":4096,"comp":["zlib"]}"#,
     ANSWER,
     br#"{"code":"bad_hello","message":"","retryable":false,"corr_id":"0"}"#,
     br#"{"code":"flood","message":"","retryable":true,"corr_id":"0","retry_after_ms":5}"#,

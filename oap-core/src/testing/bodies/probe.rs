@@ -1,6 +1,7 @@
 //! A connection, and every bound that can be seen from outside.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::io::IoSlice;
 use std::string::ToString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use super::heap::Ledger;
 use super::output::Output;
 use crate::wire::{Codings, MAX_FRAME};
 use crate::{
-    Charge, Config, Connection, Consume, Event, ExchangeId, Lane, Limits, Reason, Role, Timers,
-    Timestamp,
+    Charge, Config, Connection, Consume, Event, ExchangeId, Lane, Limits, Payload, Reason, Role,
+    Timers, Timestamp,
 };
 
 /// Ids that the commands may still know.
@@ -42,6 +43,8 @@ pub(super) struct Probe {
     lanes: usize,
     limits: Limits,
     closed: bool,
+    /// A GOAWAY was told.
+    gone_away: bool,
 }
 
 /// Both directions of a lane.
@@ -73,6 +76,7 @@ impl Probe {
             lanes,
             limits,
             closed: false,
+            gone_away: false,
         }
     }
 
@@ -182,8 +186,9 @@ impl Probe {
             match &event {
                 Event::Opened { id, payload, .. }
                 | Event::Data { id, payload, .. }
-                | Event::Pushed { id, payload, .. } => self.keep(*id, payload.charge()),
+                | Event::Pushed { id, payload, .. } => self.keep(*id, payload),
                 Event::Authorize { id, .. } => self.remember(*id),
+                Event::GoAway { .. } => self.gone_away = true,
                 Event::Ended { end, .. } => assert!(!std::format!("{end:?}").is_empty()),
                 Event::Closed(reason) => {
                     self.closed = true;
@@ -204,7 +209,9 @@ impl Probe {
         }
     }
 
-    fn keep(&mut self, id: ExchangeId, charge: Charge) {
+    fn keep(&mut self, id: ExchangeId, payload: &Payload) {
+        assert_eq!(payload.is_empty(), payload.wire_bytes().is_empty());
+        let charge = payload.charge();
         self.remember(id);
         if self.charges.len() >= MAX_CHARGES {
             self.consume(1);
@@ -262,6 +269,10 @@ impl Probe {
             output.take(&taken);
             return self.ledger.measure_beside(size, || drop(taken));
         }
+        let mut lent = [IoSlice::new(&[]); 4];
+        let slices = out.chunks_vectored(&mut lent);
+        let lent: usize = lent[..slices].iter().map(|slice| slice.len()).sum();
+        assert!(slices > 0 && lent <= out.remaining());
         let mut left = most;
         while left > 0 && out.has_remaining() {
             let chunk = out.chunk();
@@ -311,8 +322,8 @@ impl Probe {
         }
         assert!(!self.connection.wants_to_go_on(0), "it is full of nothing");
         for lane in (0..self.lanes as u16).map(Lane) {
-            let is_busy = self.connection.is_lane_stalled(lane);
-            assert!(!is_busy || !self.connection.is_lane_idle(lane));
+            let is_idle = self.connection.is_lane_idle(lane);
+            assert!(!is_idle || !self.connection.is_lane_stalled(lane));
         }
         if let Err(what) = self.connection.audit(self.outside()) {
             // Who waited to write on a lane whose output was dropped waits for nothing.
@@ -357,6 +368,8 @@ impl Probe {
         assert_eq!(refused.sum::<u64>(), counters.refused_total());
         assert!(counters.control_received <= counters.frames_received);
         assert!(counters.control_sent <= counters.frames_sent);
+        assert!(self.connection.request_state(1) < Connection::REQUEST_STATES.len());
+        assert!(self.gone_away || !self.connection.is_going_away());
         let never = Lane(u16::MAX);
         assert!(self.connection.poll_transmit(never, self.now).is_none());
     }

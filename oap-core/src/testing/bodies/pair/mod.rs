@@ -385,11 +385,13 @@ impl Pair {
         }
     }
 
-    /// Whether an application keeps what it got: then short frames may be too many (OAP-6-17).
+    /// Whether payloads may pile up at an end, because its application keeps what it got or they
+    /// wait for a verdict: then short frames may be too many (OAP-6-17).
     fn keeps(&self) -> bool {
-        [&self.client, &self.server]
-            .iter()
-            .any(|end| end.connection.config().consume == Consume::Manually)
+        [&self.client, &self.server].iter().any(|end| {
+            let config = end.connection.config();
+            config.consume == Consume::Manually || config.authorize
+        })
     }
 
     fn is_refused(&mut self, at: usize, code: Code) {
