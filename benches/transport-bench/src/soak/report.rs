@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::{Options, Sample, Trend};
 
+/// Seconds in which a process may still grow: a page or two in them would be gigabytes in a day.
+const SETTLED: f64 = 300.0;
 /// How much of its start resident memory may grow by in 24 hours, in percent.
 const MOST_GROWTH_PCT: f64 = 2.0;
 const DAY: f64 = 86_400.0;
@@ -128,7 +130,12 @@ impl SoakReport {
             ("live bytes", SoakVerdict::of_trend(live, 0.0)),
             (
                 "resident memory",
-                SoakVerdict::of_trend(rss, MOST_GROWTH_PCT),
+                match SoakVerdict::of_trend(rss, MOST_GROWTH_PCT) {
+                    SoakVerdict::Failed if seconds(&last) - seconds(&first) < SETTLED => {
+                        SoakVerdict::Undecided
+                    }
+                    verdict => verdict,
+                },
             ),
         ];
         Self {
@@ -314,6 +321,15 @@ mod tests {
         // 32 KiB in every fourth round: 67 MiB in a day.
         let swollen = verdicts(|round, sample| sample.resident.bytes += round / 4 * 4_096 * 8);
         assert_eq!(swollen, [Passed, Passed, Passed, Failed]);
+    }
+
+    #[test]
+    fn minutes_are_too_few_to_find_resident_memory_grown() {
+        let brief = verdicts(|round, sample| {
+            sample.at = Duration::from_secs(round + 1);
+            sample.resident.bytes += round / 4 * 4_096 * 8;
+        });
+        assert_eq!(brief[3], SoakVerdict::Undecided);
     }
 
     #[test]
