@@ -26,6 +26,7 @@ pub mod telemetry;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod test_apps;
+mod turn;
 
 pub use error::{CallError, ConnectError};
 pub use exchange::{Exchange, Message, MessageKind};

@@ -1,12 +1,11 @@
 //! The task of one connection.
 
 use std::boxed::Box;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
@@ -18,9 +17,10 @@ use super::seats::State;
 use super::service::{BoxFuture, decide};
 use super::shared::{Inner, Shared, Work};
 use super::telemetry::ConnectionTelemetry;
+use super::turn::{Blocked, Handed};
 use super::{Clock, Incoming, LaneError, Lanes};
 use crate::policy::PollBudget;
-use crate::{Event, Interest, Lane, Timestamp, Verdict};
+use crate::{Interest, Lane, Timestamp, Verdict};
 
 /// Frames that one poll may take in before other tasks get their turn.
 const POLL_FRAMES: u32 = 64;
@@ -59,56 +59,6 @@ pub(super) struct Task<T, C> {
     /// Until when the transport may take to close.
     close_deadline: Option<Timestamp>,
     telemetry: ConnectionTelemetry,
-}
-
-/// What events have led to.
-#[derive(Default)]
-struct Handed {
-    /// What was begun by events of this turn.
-    begun: VecDeque<Work>,
-    /// Empty; it saves a new one for each turn.
-    due: Vec<Waker>,
-}
-
-impl Handed {
-    /// Takes the events that wait, under the lock that they came about under: otherwise a caller
-    /// could meanwhile get the slot of an exchange that is over, and the route to its mailbox.
-    fn take(&mut self, mut inner: MutexGuard<'_, Inner>, telemetry: &ConnectionTelemetry) {
-        while let Some(event) = inner.connection.poll_event() {
-            if let Event::Opened { payload, .. }
-            | Event::Data { payload, .. }
-            | Event::Pushed { payload, .. } = &event
-            {
-                telemetry.received(payload.wire_bytes().len());
-            }
-            self.begun.extend(inner.dispatch(event));
-        }
-        inner.admit_waiters();
-        inner.swap_due(&mut self.due);
-        drop(inner);
-        self.due.drain(..).for_each(Waker::wake);
-    }
-
-    /// Gives back what an idle connection does not need.
-    fn trim(&mut self) {
-        self.begun.shrink_to_fit();
-        self.due = Vec::new();
-    }
-}
-
-/// What stands in the way of going on at once.
-#[derive(Default)]
-struct Blocked {
-    read: bool,
-    write: bool,
-    /// When a rate lets the next bytes pass.
-    until: Option<Timestamp>,
-}
-
-impl Blocked {
-    fn wait_until(&mut self, at: Timestamp) {
-        self.until = Some(self.until.map_or(at, |until| until.min(at)));
-    }
 }
 
 impl<T: Lanes, C: Clock> Task<T, C> {
