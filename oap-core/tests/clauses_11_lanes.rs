@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use oap_core::{Code, Config, End, Event, Fin, Head, Lane, Reason, Scope, SendError};
 
 use self::support::*;
@@ -330,6 +332,26 @@ fn a_lane_whose_number_is_in_use_again_is_reset_like_any_other() {
         }
         assert_eq!(server.conn.exchanges(), 0);
     }
+}
+
+// OAP-11-9
+#[test]
+fn a_lane_that_had_output_when_it_was_reset_is_forgotten_in_the_end() {
+    let mut server = two_lanes();
+    let other = open_on(&mut server, Lane::FIRST, &frame(REQ | START, 1));
+    server.feed_bytes(SECOND, &bytes_of(&[ping(2)]));
+    // Its number is in use again, for nothing that is answered, before anybody asks who writes.
+    server.conn.handle_reset(SECOND, server.now);
+    let mut input = bytes_of(&[cancel(77, 408)])[..].into();
+    server.conn.handle_input(SECOND, server.now, &mut input);
+    server.conn.handle_reset(SECOND, server.now);
+    server.now = server.now + Duration::from_secs(20);
+    server.conn.handle_timeout(server.now);
+    server.send(other, 200, b"", Fin::End);
+    assert_eq!(server.conn.poll_writable_lane(|_| true), Some(Lane::FIRST));
+    assert_eq!(server.frames().len(), 1);
+    assert_eq!(server.conn.poll_writable_lane(|_| true), None);
+    server.assert_alive();
 }
 
 // OAP-11-9

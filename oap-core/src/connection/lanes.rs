@@ -225,7 +225,8 @@ impl Lanes {
             self.others.resize_with(at + 1, closed);
         }
         if let Some(state) = self.others.get_mut(at).filter(|state| !state.open) {
-            *state = LaneState::new(max_frame);
+            // As new but for its place among the dirty, since it was closed.
+            state.open = true;
         }
         true
     }
