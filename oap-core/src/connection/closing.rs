@@ -15,7 +15,7 @@ impl Connection {
             let retry_after_ms = self.config.retry_after_ms;
             let error = Reply::error(0, violation.code, violation.reason, violation.message)
                 .retry_after(retry_after_ms);
-            self.lanes.drop_unencoded();
+            self.drop_unencoded();
             self.push_reply(lane, error);
             self.shut_after(now, CloseReason::Violation(violation));
         }
@@ -26,7 +26,7 @@ impl Connection {
         let violation = Violation::connection(Reason::Flood, clause, "over the budget");
         if self.peer.features.contains(Features::GOAWAY) {
             self.counters.refuse(Reason::Flood);
-            self.lanes.drop_unencoded();
+            self.drop_unencoded();
             self.send_goaway(Code::TOO_MANY, Reason::Flood);
             self.shut_after(now, CloseReason::Violation(violation));
         } else {
@@ -41,21 +41,39 @@ impl Connection {
         }
     }
 
-    /// Ends the connection, but still encodes the replies that the caller has queued.
-    pub(super) fn shut_after(&mut self, now: Timestamp, reason: CloseReason) {
+    /// Ends the connection with the last words that the caller has queued.
+    fn shut_after(&mut self, now: Timestamp, reason: CloseReason) {
         self.encode_all_replies();
         self.watch_all_writes(now);
         self.shut(reason);
     }
 
+    /// Ends the connection: what is encoded is still written, nothing else.
     pub(super) fn shut(&mut self, reason: CloseReason) {
         if !self.is_closed() {
-            self.life = Life::Closing;
-            self.lanes.stop_waiting();
-            self.lanes.drop_unencoded();
-            self.obligations = 0;
-            self.events.push_back(Event::Closed(reason));
+            self.drop_unencoded();
+            self.end(reason);
         }
+    }
+
+    /// Ends the connection: what is encoded and the replies that wait are still written.
+    pub(super) fn finish(&mut self, reason: CloseReason) {
+        if !self.is_closed() {
+            self.lanes.drop_senders();
+            self.end(reason);
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        self.life = Life::Closing;
+        self.lanes.stop_waiting();
+        self.events.push_back(Event::Closed(reason));
+    }
+
+    fn drop_unencoded(&mut self) {
+        self.lanes.drop_senders();
+        self.lanes.drop_replies();
+        self.obligations = 0;
     }
 
     /// Closes a connection that drains, or whose peer has ended its stream, once nothing is open.
@@ -91,10 +109,5 @@ impl Connection {
             return self.fail(lane, now, recv::framing_violation(&fault));
         }
         self.end_of_lane(lane);
-    }
-
-    pub(super) fn finish(&mut self, reason: CloseReason) {
-        self.encode_all_replies();
-        self.shut(reason);
     }
 }

@@ -485,13 +485,17 @@ impl Lanes {
         self.try_get(lane).map_or(0, |state| state.out.remaining())
     }
 
-    /// Drops everything that is queued but not encoded.
-    pub(super) fn drop_unencoded(&mut self) {
+    /// Nobody sends a body or an ACK any more.
+    pub(super) fn drop_senders(&mut self) {
         for (_, state) in self.iter_mut() {
-            state.replies.clear();
             state.acks.clear();
             state.ready.clear();
         }
+    }
+
+    /// Drops the replies that are not encoded.
+    pub(super) fn drop_replies(&mut self) {
+        self.iter_mut().for_each(|(_, state)| state.replies.clear());
     }
 
     /// Every reply that waits.

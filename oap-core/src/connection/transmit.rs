@@ -261,7 +261,7 @@ impl Connection {
         }
     }
 
-    /// Encodes the replies of every lane, whatever waits already: the connection ends with them.
+    /// Encodes the replies of every lane, whatever is encoded already: the connection ends with them.
     pub(super) fn encode_all_replies(&mut self) {
         let lanes: Vec<Lane> = self.lanes.with_replies().collect();
         for lane in lanes {

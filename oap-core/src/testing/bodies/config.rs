@@ -115,7 +115,10 @@ fn any_config(limits: Limits, choices: &mut Choices<'_>) -> Config {
         request: duration(choices),
         verdict: duration(choices),
         linger: duration(choices),
-        standstill: Duration::ZERO,
+        standstill: match bits & 128 {
+            0 => Duration::ZERO,
+            _ => Duration::from_secs(300),
+        },
     };
     Config {
         limits,

@@ -29,8 +29,6 @@ pub(super) const LANES: usize = 4;
 const MAX_PIECES: usize = 64;
 /// Least that a frame costs of the buffer budget.
 const LEAST_COST: usize = 256;
-/// What the last replies of a connection take, 64 at most, which its end encodes at once.
-const LAST_REPLIES: usize = 16 * 1024;
 /// What one command may add to the heap besides the bytes that it brings.
 const COMMAND: usize = 512;
 
@@ -45,8 +43,6 @@ pub(super) struct Probe {
     lanes: usize,
     limits: Limits,
     closed: bool,
-    /// The connection was seen to be over.
-    is_over: bool,
     /// A GOAWAY was told.
     gone_away: bool,
 }
@@ -80,7 +76,6 @@ impl Probe {
             lanes,
             limits,
             closed: false,
-            is_over: false,
             gone_away: false,
         }
     }
@@ -102,11 +97,10 @@ impl Probe {
         if reads {
             self.ledger.allow(bytes.len());
             let input = &mut self.streams[usize::from(lane.0)].input;
-            self.ledger.measure_beside(LAST_REPLIES, || {
+            self.ledger.measure(|| {
                 input.extend_from_slice(bytes);
                 self.connection.handle_input(lane, self.now, input);
             });
-            self.allow_last_replies();
         }
         self.go_on();
         reads
@@ -127,10 +121,9 @@ impl Probe {
     /// The peer ends the lane.
     pub(super) fn eof(&mut self, lane: Lane) {
         let input = &mut self.streams[usize::from(lane.0)].input;
-        self.ledger.measure_beside(LAST_REPLIES, || {
+        self.ledger.measure(|| {
             self.connection.handle_eof(lane, self.now, input);
         });
-        self.allow_last_replies();
         self.go_on();
     }
 
@@ -241,17 +234,9 @@ impl Probe {
     pub(super) fn command<T>(&mut self, bytes: usize, act: impl FnOnce(&mut Connection) -> T) -> T {
         self.ledger.allow(bytes + COMMAND);
         let connection = &mut self.connection;
-        let result = self.ledger.measure_beside(LAST_REPLIES, || act(connection));
-        self.allow_last_replies();
+        let result = self.ledger.measure(|| act(connection));
         self.go_on();
         result
-    }
-
-    /// Once, where the connection is over: what waited was encoded at once.
-    fn allow_last_replies(&mut self) {
-        if self.connection.is_closed() && !core::mem::replace(&mut self.is_over, true) {
-            self.ledger.allow(LAST_REPLIES);
-        }
     }
 
     /// Takes at most so much of what waits to be written, and checks that it is frames. An even
@@ -304,10 +289,9 @@ impl Probe {
     /// Lets time pass.
     pub(super) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
-        self.ledger.measure_beside(LAST_REPLIES, || {
+        self.ledger.measure(|| {
             self.connection.handle_timeout(self.now);
         });
-        self.allow_last_replies();
         if let Some(deadline) = self.connection.interest().deadline {
             assert!(
                 deadline > self.now,
@@ -455,6 +439,7 @@ pub(super) fn any_config(choices: &mut Choices<'_>) -> Config {
         multi_lane: bits & 32 != 0,
         timers: Timers {
             linger: Duration::from_secs(u64::from(bits >> 6 & 1)),
+            standstill: Duration::from_secs(300 * u64::from(bits >> 3 & 1)),
             ..Timers::default()
         },
         codings: match bits & 128 {
