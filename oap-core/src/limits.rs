@@ -4,6 +4,8 @@ use crate::wire::{MAX_FRAME, MIN_LEN};
 
 /// Windows, buffers and the inflate bound are this multiple of the frame limit.
 pub(crate) const BUFFER_FRAMES: usize = 8;
+/// Least that a frame costs of the buffer budget where no window bounds it, in bytes.
+const FRAME_COST: usize = 256;
 
 /// The sizes that bound one connection. Made by [`Limits::builder`], which checks them together.
 ///
@@ -77,6 +79,22 @@ impl Limits {
     /// eight times the frame limit (OAP-6, OAP-8).
     pub const fn buffer_bytes(&self) -> usize {
         self.max_frame as usize * BUFFER_FRAMES
+    }
+
+    /// Received frames of windowed directions that may wait for the application (OAP-6-17).
+    pub(crate) const fn windowed_frames(&self) -> usize {
+        self.buffer_bytes() / FRAME_COST
+    }
+}
+
+/// Bytes of buffer budget that a received payload takes (OAP-6-16): small ones are rounded up where
+/// no window bounds them.
+#[inline]
+pub(crate) const fn frame_cost(payload: usize, windowed: bool) -> usize {
+    if payload < FRAME_COST && !windowed {
+        FRAME_COST
+    } else {
+        payload
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::limits::frame_cost;
 use crate::wire::Flags;
 
 /// The payload of a received frame, as it came from the wire.
@@ -72,6 +73,15 @@ impl Payload {
 pub struct Charge {
     pub(crate) wire_len: usize,
     pub(crate) windowed: bool,
+}
+
+impl Charge {
+    /// The bytes of the buffer budget: the payload's, or 256 if they are fewer and under no window
+    /// (OAP-6-16).
+    #[inline]
+    pub const fn cost(&self) -> usize {
+        frame_cost(self.wire_len, self.windowed)
+    }
 }
 
 /// What an application sends: plain bytes, bytes compressed already, or opaque ones.

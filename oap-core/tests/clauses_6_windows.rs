@@ -897,6 +897,31 @@ fn a_default_window_above_a_small_budget_is_waited_for() {
     assert_eq!(got, 21 * 4_000);
 }
 
+// OAP-6-16 OAP-6-17 OAP-6-18
+#[test]
+fn windows_that_are_used_to_the_last_byte_are_no_flood() {
+    let mut server = Endpoint::server_with(|config| {
+        manual(config);
+        config.limits = small_limits();
+    });
+    server.feed(&hello("{}"));
+    server.frames();
+    server.events();
+    let mut held = Vec::new();
+    for corr in 1..=8 {
+        let start = frame(REQ | START | ACK_REQ, corr).payload(&pattern(4_000));
+        held.push(hold(&mut server, &start));
+        held.push(hold(&mut server, &frame(REQ, corr).payload(&pattern(95))));
+        held.push(hold(&mut server, &frame(REQ, corr).payload(b"x")));
+    }
+    assert_eq!(server.conn.held_bytes(), 8 * 4_096);
+    assert!(server.conn.interest().read);
+    // What has no window waits for room, whatever its size.
+    server.feed(&request(9, b"x"));
+    assert!(!server.conn.interest().read);
+    server.assert_silent();
+}
+
 // OAP-6-17
 #[test]
 fn windowed_frames_that_are_needlessly_small_cost_their_exchange() {
@@ -919,7 +944,7 @@ fn windowed_frames_that_are_needlessly_small_cost_their_exchange() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!((held.len(), server.conn.held_bytes()), (128, 32_768));
+        assert_eq!((held.len(), server.conn.held_bytes()), (128, 128));
         if start {
             server.feed(&frame(REQ | START | ACK_REQ, 2).payload(b"x"));
             assert_error(&server.one_frame(), 429, Reason::Flood, 2, APP, 0);

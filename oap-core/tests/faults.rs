@@ -781,7 +781,7 @@ const WINDOWS: &[Case] = &[
         }
     }),
     (
-        "windowed frames so small that charges pass the buffer budget",
+        "more windowed frames held than one per 256 bytes of the buffer budget",
         |row| {
             let set = |config: &mut Config| {
                 manual(config);

@@ -9,9 +9,6 @@ use oap_core::{Charge, Connection, Event, ExchangeId, Interest, Lane, Timestamp}
 
 use super::pipe::Pipe;
 
-/// What a frame costs of the buffer budget at least (OAP-6-16).
-const LEAST_COST: usize = 256;
-
 /// A payload that the application holds.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Held {
@@ -151,6 +148,6 @@ impl Side {
 
     /// What the held payloads cost of the buffer budget.
     pub(super) fn held_cost(&self) -> usize {
-        self.held.iter().map(|held| held.len.max(LEAST_COST)).sum()
+        self.held.iter().map(|held| held.charge.cost()).sum()
     }
 }

@@ -2,16 +2,12 @@
 
 use oap_core::{Charge, Connection, ExchangeId, Payload, Timestamp};
 
-/// Least that a frame costs of the buffer budget.
-const FRAME_COST: usize = 256;
-
 #[derive(Debug)]
 struct Kept {
     /// When it is given back; `MAX` is when its call is over.
     until: Timestamp,
     id: ExchangeId,
     charge: Charge,
-    cost: usize,
 }
 
 /// What one application keeps.
@@ -28,14 +24,9 @@ impl Shelf {
     }
 
     pub(super) fn put(&mut self, until: Timestamp, id: ExchangeId, payload: &Payload) {
-        let cost = payload.wire_len().max(FRAME_COST);
-        self.cost += cost;
-        self.kept.push(Kept {
-            until,
-            id,
-            charge: payload.charge(),
-            cost,
-        });
+        let charge = payload.charge();
+        self.cost += charge.cost();
+        self.kept.push(Kept { until, id, charge });
     }
 
     /// The call is over: whatever is kept of it may go.
@@ -51,7 +42,7 @@ impl Shelf {
         self.kept.retain(|kept| {
             let due = kept.until <= now;
             if due {
-                self.cost -= kept.cost;
+                self.cost -= kept.charge.cost();
                 connection.consumed(kept.id, kept.charge);
             }
             !due

@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::budget::frame_cost;
 use super::exchange::{Exchange, Marks, Phase};
 use super::{Connection, Role};
 use crate::Payload;
@@ -42,8 +41,13 @@ impl Connection {
         agree(self.held <= budget, || {
             format!("{} bytes are held, {budget} may be", self.held)
         })?;
-        let within = self.held_windowed <= self.held && self.windowed_bytes <= self.held_windowed;
-        agree(within, || "a part is above its whole".into())
+        let most = self.config.limits.windowed_frames();
+        agree(self.windowed_frames <= most, || {
+            format!(
+                "{} windowed frames are held, {most} may be",
+                self.windowed_frames
+            )
+        })
     }
 
     fn audit_slot(&self, slot: u32) -> Result<(), String> {
@@ -100,5 +104,5 @@ fn agree(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> 
 
 /// What a payload that waits costs of the buffer budget.
 fn charge(payload: &Payload) -> usize {
-    frame_cost(payload.wire_len())
+    payload.charge().cost()
 }

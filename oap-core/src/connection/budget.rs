@@ -5,8 +5,6 @@ use core::time::Duration;
 use crate::Timestamp;
 use crate::policy::TokenBucket;
 
-/// Least that one frame costs of the buffer budget, in bytes.
-pub(crate) const FRAME_COST: usize = 256;
 /// Replies the protocol obliges us to send that may wait; then reading pauses.
 pub(crate) const MAX_OBLIGATIONS: usize = 64;
 /// Frames without payload, START and END that one exchange may carry.
@@ -68,16 +66,6 @@ impl Budgets {
     #[cfg(feature = "comp")]
     pub(crate) fn inflated(&mut self, bytes: usize) {
         self.inflate = self.inflate.saturating_sub(bytes.max(INFLATE_COST));
-    }
-}
-
-/// Bytes of buffer budget that a received payload takes.
-#[inline]
-pub(crate) const fn frame_cost(payload: usize) -> usize {
-    if payload < FRAME_COST {
-        FRAME_COST
-    } else {
-        payload
     }
 }
 

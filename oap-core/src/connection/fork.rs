@@ -23,8 +23,7 @@ impl Connection {
             ends_untold: self.ends_untold,
             obligations: self.obligations,
             held: self.held,
-            held_windowed: self.held_windowed,
-            windowed_bytes: self.windowed_bytes,
+            windowed_frames: self.windowed_frames,
             peer: self.peer.clone(),
             budgets: self.budgets.clone(),
             times: self.times.clone(),
@@ -57,8 +56,7 @@ impl Connection {
             ends_untold,
             obligations,
             held,
-            held_windowed,
-            windowed_bytes,
+            windowed_frames,
             peer,
             budgets,
             times,
@@ -76,14 +74,7 @@ impl Connection {
         } = self;
         (role, life, stall, eof, write_failed).hash(into);
         (lanes, exchanges, events, late).hash(into);
-        (
-            ends_untold,
-            obligations,
-            held,
-            held_windowed,
-            windowed_bytes,
-        )
-            .hash(into);
+        (ends_untold, obligations, held, windowed_frames).hash(into);
         (peer, budgets, times, next_corr, ping_nonce, max_chunk).hash(into);
     }
 

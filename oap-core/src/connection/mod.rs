@@ -137,10 +137,8 @@ pub struct Connection {
     obligations: usize,
     /// Charges of frames that the application has not consumed (OAP-6-16).
     held: usize,
-    /// The part of `held` that came in windowed directions (OAP-6-17).
-    held_windowed: usize,
-    /// The payload bytes in that part.
-    windowed_bytes: usize,
+    /// How many of these frames came in windowed directions (OAP-6-17).
+    windowed_frames: usize,
     peer: Peer,
     budgets: Budgets,
     times: Timetable,
@@ -189,8 +187,7 @@ impl Connection {
             ends_untold: 0,
             obligations: 0,
             held: 0,
-            held_windowed: 0,
-            windowed_bytes: 0,
+            windowed_frames: 0,
             peer: Peer::default(),
             budgets: Budgets::new(),
             times: Timetable::new(now),

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 
 use bytes::BytesMut;
 
-use super::budget::{self, MAX_EMPTIES, frame_cost};
+use super::budget::{self, MAX_EMPTIES};
 use super::events::Parked;
 use super::exchange::{Marks, Phase};
 use super::frame::RawFrame;
 use super::state::{self, Kind, Rule, State};
 use super::{Connection, Life, Role};
+use crate::limits::frame_cost;
 use crate::wire::{Flags, FrameFault, HEADER_LEN, Header, LEN_FIELD};
 use crate::{
     Code, Event, ExchangeId, Fin, Lane, Payload, Reason, Scope, Start, Timestamp, Violation,
@@ -39,11 +40,8 @@ const OTHER_LANE: Violation = Violation::exchange(
     "OAP-11-7",
     "another lane than the START's",
 );
-const TOO_SMALL: Violation = Violation::exchange(
-    Reason::Flood,
-    "OAP-6-17",
-    "frames too small for their window",
-);
+const TOO_MANY_FRAMES: Violation =
+    Violation::exchange(Reason::Flood, "OAP-6-17", "too many small frames are held");
 
 /// What the connection says about bytes that are no frame (OAP-1).
 pub(super) fn framing_violation(fault: &FrameFault) -> Violation {
@@ -245,8 +243,8 @@ impl Connection {
     fn window_fault(&self, len: usize, window: u32) -> Option<Violation> {
         if len > window as usize {
             Some(BEYOND_WINDOW)
-        } else if self.is_too_small(len) {
-            Some(TOO_SMALL)
+        } else if self.is_flooded() {
+            Some(TOO_MANY_FRAMES)
         } else {
             None
         }
@@ -375,7 +373,7 @@ impl Connection {
         let flags = frame.header.flags;
         let len = frame.header.payload_len();
         let event = flags.contains(Flags::EVENT);
-        let too_small = self.is_too_small(len);
+        let flooded = self.is_flooded();
         let exchange = self.exchanges.get_mut(slot);
         let later = exchange.marks.has(Marks::PEER_BEGUN);
         begin_peer(&mut exchange.marks, flags);
@@ -386,8 +384,8 @@ impl Connection {
                 self.blame(slot, lane, now, &frame.header, BEYOND_WINDOW);
                 return None;
             }
-            if too_small {
-                self.blame(slot, lane, now, &frame.header, TOO_SMALL);
+            if flooded {
+                self.blame(slot, lane, now, &frame.header, TOO_MANY_FRAMES);
                 return None;
             }
         }
@@ -453,35 +451,26 @@ impl Connection {
     /// Charges a frame to the buffer budget (OAP-6-16).
     #[inline]
     fn hold(&mut self, len: usize, windowed: bool) {
-        let cost = frame_cost(len);
-        self.held += cost;
-        if windowed {
-            self.held_windowed += cost;
-            self.windowed_bytes += len;
-        }
+        self.held += frame_cost(len, windowed);
+        self.windowed_frames += usize::from(windowed);
     }
 
     /// Gives back what [`Connection::hold`] charged.
     #[inline]
     pub(super) fn unhold(&mut self, len: usize, windowed: bool) {
-        let cost = frame_cost(len);
-        self.held = self.held.saturating_sub(cost);
-        if windowed {
-            self.held_windowed = self.held_windowed.saturating_sub(cost);
-            self.windowed_bytes = self.windowed_bytes.saturating_sub(len);
-        }
+        self.held = self.held.saturating_sub(frame_cost(len, windowed));
+        let frames = usize::from(windowed);
+        self.windowed_frames = self.windowed_frames.saturating_sub(frames);
     }
 
-    /// Whether a windowed frame passes the buffer budget only because it and others are so small
-    /// (OAP-6-17).
+    /// Whether one more windowed frame would be one too many, because they are so small (OAP-6-17).
     #[inline]
-    fn is_too_small(&self, len: usize) -> bool {
-        let budget = self.config.limits.buffer_bytes();
-        self.held_windowed + frame_cost(len) > budget && self.windowed_bytes + len <= budget
+    fn is_flooded(&self) -> bool {
+        self.windowed_frames >= self.config.limits.windowed_frames()
     }
 
     /// Whether the next frame has room in the buffer budget, seen before it is taken (OAP-6-16).
-    /// Control frames need none; nor does a frame that ends its exchange for being too small.
+    /// Control frames need none; nor does a frame that ends its exchange for being one too many.
     pub(super) fn next_frame_fits(&self, buf: &BytesMut) -> bool {
         let Some(bytes) = buf.first_chunk::<HEADER_LEN>() else {
             return true;
@@ -499,8 +488,8 @@ impl Connection {
             _ => header.flags.contains(Flags::ACK_REQ),
         };
         header.app_proto_id == 0
-            || self.held + frame_cost(len) <= self.config.limits.buffer_bytes()
-            || windowed && self.is_too_small(len)
+            || self.held + frame_cost(len, windowed) <= self.config.limits.buffer_bytes()
+            || windowed && self.is_flooded()
     }
 
     /// Everything whole is decoded: the rest waits for more, under its timer (OAP-10-2), or for the

@@ -27,8 +27,6 @@ const MAX_CHARGES: usize = 256;
 pub(super) const LANES: usize = 4;
 /// Pieces that one frame comes in.
 const MAX_PIECES: usize = 64;
-/// Least that a frame costs of the buffer budget.
-const LEAST_COST: usize = 256;
 /// What one command may add to the heap besides the bytes that it brings.
 const COMMAND: usize = 512;
 
@@ -399,10 +397,7 @@ impl Probe {
 pub(super) fn cost_of(charges: &[(ExchangeId, Charge)], config: &Config) -> usize {
     match config.consume {
         Consume::OnDelivery => 0,
-        Consume::Manually => {
-            let costs = charges.iter().map(|(_, charge)| charge.wire_len);
-            costs.map(|len| len.max(LEAST_COST)).sum()
-        }
+        Consume::Manually => charges.iter().map(|(_, charge)| charge.cost()).sum(),
     }
 }
 
