@@ -12,7 +12,7 @@ const PEER: &str = env!("CARGO_BIN_EXE_attack");
 const MOST_HANDLERS: usize = 64;
 /// The least honest throughput, of that with the attack on another server: what a busy machine and
 /// short parts can tell from starvation. The goal is 0.8, which the binary measures over more rounds.
-const LEAST_SHARE: f64 = 0.3;
+const LEAST_SHARE: f64 = 0.5;
 /// Measurements on a machine with other work to do.
 const ATTEMPTS: usize = 3;
 

@@ -634,6 +634,19 @@ fn the_budget_refills_at_33_per_second() {
     server.assert_closed_with_flood("OAP-10-8");
 }
 
+#[test]
+fn a_quarter_of_the_budget_of_faults_is_a_strain() {
+    let mut server = Endpoint::server();
+    for corr in 1..=251 {
+        assert!(!server.conn.is_strained(server.now), "{corr}");
+        server.feed(&frame(REQ | END, corr));
+        server.frames();
+    }
+    assert!(server.conn.is_strained(server.now));
+    let refilled = Duration::from_micros(1_000_000 / 33 + 1);
+    assert!(!server.conn.is_strained(server.now + refilled));
+}
+
 // OAP-10-9
 #[test]
 fn a_flood_ends_with_goaway_where_the_peer_has_it() {

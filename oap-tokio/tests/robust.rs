@@ -26,9 +26,13 @@ const HELLO: [u8; 37] = {
 };
 
 fn request(app: u16, corr_id: u64, payload: &[u8]) -> Vec<u8> {
+    frame(ONE_SHOT, app, corr_id, payload)
+}
+
+fn frame(flags: Flags, app: u16, corr_id: u64, payload: &[u8]) -> Vec<u8> {
     let header = Header {
         len: MIN_LEN + payload.len() as u32,
-        flags: ONE_SHOT,
+        flags,
         code: Code::OK,
         app_proto_id: app,
         tenant_id: 0,
@@ -106,6 +110,30 @@ async fn noise_ends_its_own_connection_only() {
     let body = ErrorBody::parse(frame.payload()).expect("an error body");
     assert_eq!(body.reason.known(), Some(Reason::TooLarge));
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    echo_works(&server).await;
+}
+
+#[tokio::test]
+async fn a_peer_at_fault_again_and_again_waits_between_its_turns() {
+    let server = start().await;
+    let mut stream = raw(&server).await;
+    // END of exchanges that were never opened. A quarter of the budget costs no wait.
+    let faults = |ids: std::ops::Range<u64>| {
+        ids.flat_map(|id| frame(Flags::REQ | Flags::END, ECHO, id, b""))
+            .collect::<Vec<_>>()
+    };
+    stream.write_all(&faults(1..252)).await.unwrap();
+    read_frames(&mut stream, 251).await;
+    let begin = std::time::Instant::now();
+    // At most 64 of them in a turn: at least six waits of 5 ms.
+    stream.write_all(&faults(252..700)).await.unwrap();
+    let refused = read_frames(&mut stream, 448).await;
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(30), "{took:?}");
+    assert_eq!(refused[447].header.code, Code::BAD_REQUEST);
+    // It is served all the same.
+    stream.write_all(&request(ECHO, 700, b"x")).await.unwrap();
+    assert_eq!(read_frames(&mut stream, 1).await[0].header.code, Code::OK);
     echo_works(&server).await;
 }
 

@@ -9,11 +9,15 @@ use super::{Attack, MIB, frames};
 /// Frames of each request, so that 64 requests fill the buffer of their connection twice.
 const FRAMES: u64 = 4;
 
+/// A connection holds 8 MiB, in blocks of at most twice that; what the one before it held may not be
+/// given back to the system yet.
+const MEMORY: usize = 32 * MIB;
+
 pub(super) const ATTACK: Attack = Attack {
     name: "endless-request",
     what: "requests that never end, of frames of 64 KiB, for handlers that read nothing",
     unit: "frames",
-    memory: 24 * MIB,
+    memory: MEMORY,
     assault,
 };
 

@@ -34,6 +34,7 @@ pub(crate) fn connection() {
     keep(Connection::is_lane_idle as fn(_, _) -> _);
     keep(Connection::is_lane_stalled as fn(_, _) -> _);
     keep(Connection::is_closed as fn(_) -> _);
+    keep(Connection::is_strained as fn(_, _) -> _);
     keep(Connection::interest as fn(_) -> _);
     keep(Connection::handle_input as fn(_, _, _, _));
     keep(Connection::handle_eof as fn(_, _, _, _));

@@ -44,6 +44,11 @@ impl Budgets {
         self.faults.try_take(now, 1).is_ok()
     }
 
+    /// Whether a quarter of the budget of faults is used up.
+    pub(crate) const fn is_strained(&self, now: Timestamp) -> bool {
+        self.faults.level(now) < FAULTS.0 - FAULTS.0 / 4
+    }
+
     /// Charges a HELLO request; false over budget. The bucket refills per minute: a second of it is
     /// a minute of the connection.
     pub(crate) fn hello(&mut self, now: Timestamp) -> bool {

@@ -269,6 +269,12 @@ impl Connection {
         matches!(self.life, Life::Closing)
     }
 
+    /// Whether the peer has used up a quarter of what it may cancel and do wrong (OAP-10-8). A host
+    /// that serves others as well may make such a peer wait between its reads.
+    pub const fn is_strained(&self, now: Timestamp) -> bool {
+        self.budgets.is_strained(now)
+    }
+
     /// What the host should do next. Constant time; it changes nothing.
     pub fn interest(&self) -> Interest {
         let work = self.work();

@@ -17,17 +17,10 @@ use super::seats::State;
 use super::service::{BoxFuture, decide};
 use super::shared::{Inner, Shared, Work};
 use super::telemetry::ConnectionTelemetry;
-use super::turn::{Blocked, Handed};
+use super::turn::{Between, Blocked, Handed, TURN_BYTES, Turn};
 use super::{Clock, Incoming, LaneError, Lanes};
-use crate::policy::PollBudget;
 use crate::{Interest, Lane, Timestamp, Verdict};
 
-/// Frames that one poll may take in before other tasks get their turn.
-const POLL_FRAMES: u32 = 64;
-/// Frames as which a turn of one poll counts at least: a read costs something, whatever it brings.
-const TURN_COST: u32 = 4;
-/// Bytes that one poll may read and write before other tasks get their turn.
-const TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes beyond which it is better to write than to go on decoding.
 const WRITE_AT: usize = 64 * 1024;
 /// Bytes that a server reads while its answers wait for the transport: a peer that asks and does not
@@ -46,6 +39,7 @@ pub(super) struct Task<T, C> {
     read_ended: bool,
     handlers: FuturesUnordered<BoxFuture<()>>,
     handed: Handed,
+    between: Between,
     /// The transport may hold back what was written.
     unflushed: bool,
     ingress: Gate,
@@ -98,6 +92,7 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             read_ended: false,
             handlers: FuturesUnordered::new(),
             handed: Handed::default(),
+            between: Between::default(),
             unflushed: false,
             ingress: Gate::default(),
             egress: Gate::default(),
@@ -534,10 +529,13 @@ impl<T: Lanes, C: Clock> Task<T, C> {
 
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
-        let mut budget = PollBudget::new(POLL_FRAMES, TURN_BYTES);
+        if this.between.poll_over(&mut this.clock, cx).is_pending() {
+            return Poll::Pending;
+        }
         let mut blocked = Blocked::default();
         this.lanes.begin_turn();
-        let (mut work, mut frames) = this.wake_up();
+        let (mut work, frames) = this.wake_up();
+        let mut turn = Turn::begin(frames);
         loop {
             if this.shared.is_aborted() {
                 this.handlers.clear();
@@ -547,15 +545,13 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             let ran = this.poll_handlers(cx);
             let written = this.poll_output(cx, &mut blocked);
             this.finish_lanes();
-            let received;
-            (work, received) = this.shared.lock().progress();
+            let frames;
+            (work, frames) = this.shared.lock().progress();
             if work.done && this.handed.begun.is_empty() {
                 return this.poll_end(cx);
             }
-            let taken_in = u32::try_from(received - frames).unwrap_or(u32::MAX);
-            frames = received;
-            if !budget.spend(taken_in.max(TURN_COST), read + written) {
-                this.clock.yield_now(cx);
+            if !turn.goes_on(frames, read + written) {
+                this.between.begin(this.shared.lock(), &mut this.clock, cx);
                 return Poll::Pending;
             }
             if read > 0 || ran || written > 0 {

@@ -225,6 +225,9 @@ fn write_members(
     let fixed_tail = r#"","retryable":,"corr_id":""}"#.len() + retryable.len() + digits(corr_id);
     let retry_tail = r#","retry_after_ms":"#;
     let tail = fixed_tail + retry_after_ms.map_or(0, |millis| retry_tail.len() + digits(millis));
+    let texts = reason.len().min(REASON_ROOM) + message.len().min(MAX_WRITTEN);
+    // Enough where nothing is escaped.
+    out.reserve(r#"{"code":"","message":""#.len() + texts + tail);
 
     out.extend_from_slice(br#"{"code":"#);
     json::push_string(out, reason, REASON_ROOM);

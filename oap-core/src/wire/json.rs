@@ -467,6 +467,20 @@ fn decimal(digits: impl Iterator<Item = u8>) -> Result<u64, Fault> {
 /// stand between the quotes.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str, room: usize) {
     out.push(b'"');
+    if text.len() <= room && text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        push_escaped(out, text, room);
+    }
+    out.push(b'"');
+}
+
+/// Whether a byte stands for itself, alone or as a part of a character.
+const fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
+fn push_escaped(out: &mut Vec<u8>, text: &str, room: usize) {
     let end = out.len().saturating_add(room);
     for character in text.chars() {
         let mut buffer = [0; 6];
@@ -476,7 +490,6 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str, room: usize) {
         }
         out.extend_from_slice(bytes);
     }
-    out.push(b'"');
 }
 
 /// Appends `value` in decimal.
