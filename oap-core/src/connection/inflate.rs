@@ -106,6 +106,12 @@ impl Connection {
         result
     }
 
+    /// Bytes that may still be inflated now.
+    #[cfg(feature = "driver")]
+    pub(crate) const fn inflatable(&self) -> usize {
+        self.budgets.inflatable()
+    }
+
     fn inflate_within_budget(&mut self, input: &[u8]) -> Result<Bytes, Violation> {
         if !self.config.codings.contains(Codings::ZLIB) {
             return Err(BROKEN);

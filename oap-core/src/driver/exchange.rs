@@ -228,7 +228,10 @@ impl Core {
         {
             let now = self.shared.now();
             self.shared.command(|inner| {
+                let before = inner.connection.inflatable();
                 let plain = inner.connection.inflate(now, self.key.id, payload);
+                self.shared
+                    .has_inflated(before - inner.connection.inflatable());
                 plain.map_err(|fault| {
                     inner.ended(self.key, CallError::Inflate(fault));
                     CallError::Inflate(fault)

@@ -1,7 +1,7 @@
 //! What a connection's task and its handles share.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::vec::Vec;
@@ -21,6 +21,8 @@ pub(super) struct Shared {
     now: std::boxed::Box<dyn Fn() -> Timestamp + Send + Sync>,
     info: ConnectionInfo,
     aborted: AtomicBool,
+    /// Bytes inflated since the connection's task last asked.
+    inflated: AtomicUsize,
 }
 
 pub(super) struct Inner {
@@ -122,6 +124,7 @@ impl Shared {
             now: std::boxed::Box::new(now),
             info,
             aborted: AtomicBool::new(false),
+            inflated: AtomicUsize::new(0),
         })
     }
 
@@ -145,6 +148,25 @@ impl Shared {
 
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted.load(Ordering::Acquire)
+    }
+
+    #[cfg(feature = "comp")]
+    pub(super) fn has_inflated(&self, bytes: usize) {
+        self.inflated.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes inflated since [`Shared::take_inflated`].
+    #[inline]
+    pub(super) fn inflated(&self) -> usize {
+        self.inflated.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn take_inflated(&self) -> usize {
+        if self.inflated() == 0 {
+            return 0;
+        }
+        self.inflated.swap(0, Ordering::Relaxed)
     }
 
     /// The state, for a command: the task is woken afterwards to carry out what it led to.

@@ -17,12 +17,10 @@ use super::seats::State;
 use super::service::{BoxFuture, decide};
 use super::shared::{Inner, Shared, Work};
 use super::telemetry::ConnectionTelemetry;
-use super::turn::{Between, Blocked, Handed, TURN_BYTES, Turn};
+use super::turn::{Between, Blocked, Handed, TURN_BYTES, TURN_INFLATED, Turn, WRITE_AT};
 use super::{Clock, Incoming, LaneError, Lanes};
 use crate::{Interest, Lane, Timestamp, Verdict};
 
-/// Encoded bytes beyond which it is better to write than to go on decoding.
-const WRITE_AT: usize = 64 * 1024;
 /// Bytes that a server reads while its answers wait for the transport: a peer that asks and does not
 /// read is made to wait, instead of being held for.
 const READ_AHEAD: usize = 256 * 1024;
@@ -314,10 +312,14 @@ impl<T: Lanes, C: Clock> Task<T, C> {
         self.handed.take(self.shared.lock(), &self.telemetry);
     }
 
-    /// Starts what events have begun, and polls what can go on. Returns whether anything ran.
+    /// Starts what events have begun, and polls what can go on, until handlers have inflated as much
+    /// as a turn may. Returns whether anything ran.
     fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ran = !self.handed.begun.is_empty();
-        while let Some(work) = self.handed.begun.pop_front() {
+        while self.shared.inflated() < TURN_INFLATED {
+            let Some(work) = self.handed.begun.pop_front() else {
+                break;
+            };
             if let Some(mut future) = self.start(work) {
                 // Most handlers answer at once: those never join the others.
                 if future.as_mut().poll(cx).is_pending() {
@@ -325,10 +327,11 @@ impl<T: Lanes, C: Clock> Task<T, C> {
                 }
             }
         }
-        if !self.handlers.is_empty() {
-            while let Poll::Ready(Some(())) = Pin::new(&mut self.handlers).poll_next(cx) {
-                ran = true;
-            }
+        while !self.handlers.is_empty() && self.shared.inflated() < TURN_INFLATED {
+            let Poll::Ready(Some(())) = Pin::new(&mut self.handlers).poll_next(cx) else {
+                break;
+            };
+            ran = true;
         }
         ran
     }
@@ -550,7 +553,8 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             if work.done && this.handed.begun.is_empty() {
                 return this.poll_end(cx);
             }
-            if !turn.goes_on(frames, read + written) {
+            let inflated = this.shared.take_inflated();
+            if !turn.goes_on(frames, read + written, inflated) {
                 this.between.begin(this.shared.lock(), &mut this.clock, cx);
                 return Poll::Pending;
             }

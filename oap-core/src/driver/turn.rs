@@ -18,6 +18,10 @@ const TURN_FRAMES: u32 = 64;
 const STEP_COST: u32 = 4;
 /// Bytes that one turn may read and write before other tasks get theirs.
 pub(super) const TURN_BYTES: usize = 1024 * 1024;
+/// Bytes that the handlers of one turn may inflate before other tasks get theirs.
+pub(super) const TURN_INFLATED: usize = 256 * 1024;
+/// Encoded bytes beyond which it is better to write than to go on decoding.
+pub(super) const WRITE_AT: usize = 64 * 1024;
 
 /// What one turn may still do.
 pub(super) struct Turn {
@@ -33,11 +37,12 @@ impl Turn {
         Self { budget, frames }
     }
 
-    /// Charges a step: the frames that the connection has received by now, and the bytes read and
-    /// written. False if it was the last.
-    pub(super) fn goes_on(&mut self, frames: u64, bytes: usize) -> bool {
+    /// Charges a step: the frames that the connection has received by now, the bytes read and
+    /// written, and those inflated. False if it was the last.
+    pub(super) fn goes_on(&mut self, frames: u64, bytes: usize, inflated: usize) -> bool {
         let taken_in = u32::try_from(frames - self.frames).unwrap_or(u32::MAX);
         self.frames = frames;
+        let bytes = bytes.saturating_add(inflated.saturating_mul(TURN_BYTES / TURN_INFLATED));
         self.budget.spend(taken_in.max(STEP_COST), bytes)
     }
 }
