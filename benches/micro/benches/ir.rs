@@ -7,11 +7,8 @@ use iai_callgrind::{
 };
 use oap_micro::codec::{BytesClone, Copy, Decode, Encode, HeaderParse, Queue};
 use oap_micro::connection::{Bytewise, SendChunk, ServerExchange, WindowedFrame};
-use oap_micro::payload::{HelloParse, InflateMib};
-use oap_micro::{Op, run};
-
-const WHOLE: usize = usize::MAX;
-const K16: usize = 16 * 1024;
+use oap_micro::payload::{Bomb, Deflate, HelloParse, InflateMib, OneShot};
+use oap_micro::{K16, Op, WHOLE, for_each_op, run};
 
 fn ready<O: Op>(count: u32) -> (O, u32) {
     (O::new(), count)
@@ -32,30 +29,7 @@ macro_rules! benches {
     };
 }
 
-benches! {
-    oap_header_parse: HeaderParse;
-    oap_frame_decode_64: Decode<64, WHOLE>;
-    copy_64: Copy<64, WHOLE>;
-    oap_frame_decode_16k: Decode<K16, WHOLE>;
-    copy_16k: Copy<K16, WHOLE>;
-    oap_frame_decode_16k_1500: Decode<K16, 1_500>;
-    copy_16k_1500: Copy<K16, 1_500>;
-    bytes_clone: BytesClone;
-    oap_frame_encode_64: Encode<64>;
-    oap_frame_encode_4k: Encode<4_096>;
-    oap_frame_encode_16k: Encode<K16>;
-    oap_frame_queue_64: Queue<64, 1>;
-    oap_frame_queue_16k: Queue<K16, 1>;
-    oap_encode_16_coalesced: Queue<64, 16>;
-    oap_server_exchange_64: ServerExchange<0>;
-    oap_server_exchange_64_open_1: ServerExchange<1>;
-    oap_server_exchange_64_open_60000: ServerExchange<60_000>;
-    oap_bytewise_1mib: Bytewise;
-    write_coalesce_64k_chunks: SendChunk;
-    oap_window_frame_4k: WindowedFrame;
-    oap_hello_parse: HelloParse;
-    bounded_inflate_guard_1mib: InflateMib;
-}
+for_each_op!(benches);
 
 /// Callgrind counts a string instruction once for each byte, and glibc copies with one or with vectors
 /// as the processor's model says. Pinned to vectors, a copy takes the same count on every machine

@@ -6,8 +6,8 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes, BytesMut};
 use oap_core::wire::{Decoder, Flags, FrameQueue, HEADER_LEN, Header, MAX_FRAME};
 
-use crate::Op;
-use crate::wire::{frame, header, shared};
+use super::Op;
+use super::wire::{frame, header, shared};
 
 const BUFFER: usize = 128 * 1024;
 /// A frame with 64 bytes of payload.

@@ -8,8 +8,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use oap_core::wire::{Flags, MAX_FRAME};
 use oap_core::{Code, Config, Connection, Event, ExchangeId, Fin, Head, Lane, Limits, Timestamp};
 
-use crate::Op;
-use crate::wire::{APP, frame, hello, set_corr, shared};
+use super::Op;
+use super::wire::{APP, frame, hello, set_corr, shared};
 
 const BUFFER: usize = 64 * 1024;
 const OPEN: Flags = Flags::from_bits(0x09);
@@ -95,10 +95,9 @@ impl<const OTHERS: usize> Op for ServerExchange<OTHERS> {
         self.buf.extend_from_slice(black_box(&self.wire));
         self.connection
             .handle_input(Lane::FIRST, now, &mut self.buf);
-        if let Some((id, payload)) = opened(&mut self.connection)
-            && let Some(exchange) = self.connection.exchange(id)
-        {
-            let _ = exchange.respond(Code::OK, payload.into());
+        if let Some((id, payload)) = opened(&mut self.connection) {
+            let exchange = self.connection.exchange(id);
+            let _ = exchange.map(|exchange| exchange.respond(Code::OK, payload.into()));
         }
         transmit(&mut self.connection, now);
     }
@@ -151,11 +150,10 @@ impl Op for Bytewise {
             self.connection
                 .handle_input(Lane::FIRST, Timestamp::from_micros(self.now), &mut buf);
         }
-        if let Some((id, payload)) = opened(&mut self.connection)
-            && let Some(exchange) = self.connection.exchange(id)
-        {
+        if let Some((id, payload)) = opened(&mut self.connection) {
             drop(black_box(payload));
-            let _ = exchange.respond(Code::OK, Bytes::new().into());
+            let exchange = self.connection.exchange(id);
+            let _ = exchange.map(|exchange| exchange.respond(Code::OK, Bytes::new().into()));
         }
         transmit(&mut self.connection, Timestamp::from_micros(self.now));
     }
