@@ -182,6 +182,19 @@ fn control_frames_that_mean_nothing_are_ignored_and_counted() {
     }
 }
 
+// OAP-4-9
+#[test]
+fn a_pong_of_another_ping_is_ignored() {
+    let mut client = Endpoint::client_told(ALL_FEATURES);
+    let nonce = client.conn.ping(client.now).expect("a PING");
+    client.frames();
+    client.feed(&control(EVENT, 202, nonce + 1));
+    client.assert_silent();
+    assert_eq!(client.conn.counters().ignored_control, 1);
+    client.feed(&control(EVENT, 202, nonce));
+    assert!(matches!(client.one_event(), Event::Pong { nonce: told, .. } if told == nonce));
+}
+
 // OAP-4-3
 #[test]
 fn a_pong_is_awaited_once() {

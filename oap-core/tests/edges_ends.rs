@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use oap_core::{Consume, Event, Lane, Reason};
+use oap_core::{CloseReason, Code, Config, Consume, Event, Fin, Lane, Reason, Verdict};
 
 use self::support::*;
 
@@ -84,4 +84,126 @@ fn a_host_that_takes_no_events_is_not_idle_for_it() {
             .handle_timeout(server.now + Duration::from_secs(61));
         assert_eq!(server.conn.is_closed(), !stands_still, "{count} events");
     }
+}
+
+fn lingers(config: &mut Config) {
+    config.timers.linger = Duration::from_secs(1);
+}
+
+// OAP-4-11
+#[test]
+fn a_drained_server_waits_for_its_client_to_close() {
+    let mut server = Endpoint::server_with(lingers);
+    server.feed(&hello(ALL_FEATURES));
+    server.frames();
+    server.events();
+    server.conn.drain();
+    assert_eq!(flags_code(&server.one_frame()), (EVENT, 503));
+    // What the client had sent before it read that is refused, not lost.
+    server.feed(&request(1, b"late"));
+    assert_error(&server.one_frame(), 503, Reason::Draining, 1, APP, 0);
+    assert!(!server.conn.is_closed());
+    server.advance(Duration::from_millis(1_001));
+    let events = server.events();
+    let closed = Event::Closed(CloseReason::Drained);
+    assert!(
+        matches!(&events[..], [.., last] if *last == closed),
+        "{events:?}"
+    );
+}
+
+// OAP-4-11
+#[test]
+fn nobody_else_waits() {
+    let mut silent = Endpoint::server_with(lingers);
+    silent.conn.drain();
+    assert!(silent.conn.is_closed(), "the client would not know");
+
+    let mut left = Endpoint::server_with(lingers);
+    left.feed(&hello(ALL_FEATURES));
+    left.events();
+    let id = left.open(&request(1, b""));
+    left.eof();
+    left.conn.drain();
+    left.send(id, 200, b"", Fin::End);
+    left.frames();
+    assert!(left.conn.is_closed(), "the client has sent its last");
+
+    let mut client = Endpoint::client_told_with(ALL_FEATURES, lingers);
+    client.conn.drain();
+    assert!(client.conn.is_closed(), "its server lingers");
+}
+
+// OAP-3-14
+#[test]
+fn a_refused_request_that_was_complete_is_not_remembered() {
+    let mut server = Endpoint::server_with(|config| {
+        config.limits = limits(|limits| limits.max_inflight(1));
+    });
+    server.open(&frame(REQ | START, 1));
+    server.feed(&request(2, b"one too many"));
+    assert_error(&server.one_frame(), 429, Reason::OverCapacity, 2, APP, 0);
+    server.feed(&frame(REQ, 2));
+    assert_error(&server.one_frame(), 400, Reason::BadSequence, 2, APP, 0);
+}
+
+// OAP-1-12
+#[test]
+fn a_parked_request_that_is_cut_off_is_told_so() {
+    let mut server = Endpoint::server_with(|config| config.authorize = true);
+    server.feed(&frame(REQ | START, 1).payload(b"begun"));
+    let event = server.one_event();
+    let Event::Authorize { id, .. } = event else {
+        panic!("{event:?}");
+    };
+    server.eof();
+    let now = server.now;
+    let exchange = server.conn.exchange(id).expect("it waits");
+    exchange.authorize(now, Verdict::Allow);
+    let events = server.events();
+    assert!(
+        matches!(&events[..], [Event::Opened { .. }, Event::Truncated { .. }]),
+        "{events:?}"
+    );
+}
+
+// OAP-8-3
+#[cfg(feature = "comp")]
+#[test]
+fn what_is_inflated_after_the_end_faults_nobody() {
+    let mut server = Endpoint::server_with(|config| config.explicit_release = true);
+    server.feed(&hello(r#"{"comp":["zlib"]}"#));
+    server.frames();
+    server.events();
+    server.feed(&frame(REQ | START | COMP, 1).payload(b"no zlib"));
+    let event = server.one_event();
+    let Event::Opened { id, payload, .. } = event else {
+        panic!("{event:?}");
+    };
+    server.feed(&cancel(1, 408));
+    server.events();
+    let inflated = server.conn.inflate(server.now, id, &payload);
+    assert_eq!(
+        inflated.map_err(|fault| fault.reason),
+        Err(Reason::BadCoding)
+    );
+    server.assert_silent();
+    assert!(
+        server.conn.exchange(id).is_some(),
+        "the handler has not ended"
+    );
+    assert_eq!(server.conn.counters().refused(Reason::BadCoding), 1);
+}
+
+// OAP-4-7 OAP-3-18
+#[test]
+fn a_cancel_of_what_was_given_up_frees_its_slot_and_tells_nothing() {
+    let mut client = Endpoint::client_told("{}");
+    let id = client.ask(b"question");
+    let exchange = client.conn.exchange(id).expect("it is open");
+    exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+    assert_eq!(client.conn.exchanges(), 1);
+    client.feed(&cancel(1, 408));
+    client.assert_silent();
+    assert_eq!(client.conn.exchanges(), 0);
 }

@@ -42,6 +42,20 @@ fn what_the_application_never_took_counts_as_taken_once_it_gives_up() {
     assert_eq!(client.conn.exchanges(), 0);
 }
 
+// OAP-3-18 OAP-6-8
+#[test]
+fn what_is_discarded_draws_an_ack_only_where_there_is_a_window() {
+    let mut client = Endpoint::client_told("{}");
+    let id = client.stream(b"question");
+    let exchange = client.conn.exchange(id).expect("it is open");
+    exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+    client.frames();
+    for _ in 0..3 {
+        client.feed(&frame(RESP, 1).code(200).payload(&pattern(100_000)));
+    }
+    client.assert_silent();
+}
+
 #[test]
 fn an_ack_of_an_answered_exchange_changes_nothing_but_the_counter() {
     let mut server = Endpoint::server();

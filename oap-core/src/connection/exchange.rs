@@ -35,7 +35,7 @@ pub(crate) struct Marks(u16);
 
 impl Marks {
     /// The first frame of our direction is sent.
-    pub(crate) const BEGUN: u16 = 1 << 0;
+    pub(crate) const BEGUN: u16 = 1;
     /// Our END is queued or sent; nothing more may be sent.
     pub(crate) const FINISHED: u16 = 1 << 1;
     /// The peer keeps to our window.
