@@ -12,7 +12,7 @@ use oap_tokio::config::{Backend, Loader, Settings, flags, from_matches};
 use serde::Serialize;
 
 use crate::failure::{matches, refused};
-use crate::load::{self, LoadOptions};
+use crate::load::{self, LoadOptions, Shape};
 use crate::loops::RuntimeName;
 use crate::{Failure, MAX_CONNECTIONS, MAX_PAYLOAD, Target, cores, exit};
 
@@ -97,6 +97,10 @@ struct Options {
         value_parser = value_parser!(u32).range(1..=1024)
     )]
     streams: Option<u32>,
+    /// One-way streams of --payload at a time instead of requests, one on each connection unless
+    /// --streams is given, as fast as the server takes them
+    #[arg(long, conflicts_with_all = ["rps", "depth"])]
+    stream: bool,
     /// Threads, 1 to 1024; never more than --conns [default: one per core]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -127,8 +131,8 @@ fn run(program: &'static str) -> Result<(), Failure> {
         rps: options.rps,
         payload: options.payload,
         duration: Duration::from_secs(options.duration.into()),
-        depth: options.streams.unwrap_or(options.depth),
-        streaming: options.streams.is_some(),
+        depth: options.depth(),
+        shape: options.shape(),
         threads: options.threads.map_or_else(cores, usize::from),
         progress: true,
         target: options.target,
@@ -208,6 +212,19 @@ impl Options {
             )));
         }
         Ok(())
+    }
+
+    fn depth(&self) -> u32 {
+        let default = if self.stream { 1 } else { self.depth };
+        self.streams.unwrap_or(default)
+    }
+
+    const fn shape(&self) -> Shape {
+        match (self.stream, self.streams.is_some()) {
+            (true, _) => Shape::OneWay,
+            (false, true) => Shape::Stream,
+            (false, false) => Shape::Unary,
+        }
     }
 
     const fn has_tls(&self) -> bool {

@@ -9,7 +9,7 @@ use oap_core::wire::Hello;
 use oap_tokio::ConnectionInfo;
 use serde::Serialize;
 
-use crate::load::{LoadOptions, Recorder, Times};
+use crate::load::{LoadOptions, Recorder, Shape, Times};
 
 /// What a run was asked for, met and measured.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +35,8 @@ pub struct Report {
     pub sent_bytes_per_s: f64,
     /// Payload bytes of answers per second, server to client.
     pub received_bytes_per_s: f64,
-    /// From the intended start to the answer, in microseconds; `null` without answers.
+    /// From the intended start to the answer, in microseconds; of what goes one way, from its last
+    /// chunk to the answer; `null` without answers.
     pub latency_us: Option<Spread>,
     /// From the intended start to the actual one, in microseconds: the part of the latency that is
     /// due to this client or to its depth; `null` without answers.
@@ -62,6 +63,8 @@ pub struct Asked {
     pub depth: u32,
     /// Whether each was a streaming exchange.
     pub streaming: bool,
+    /// Whether payload went one way only: each request is then a stream as long as the run.
+    pub one_way: bool,
     /// Runtime of the client.
     pub runtime: &'static str,
     /// Threads used.
@@ -162,7 +165,11 @@ impl Report {
         let elapsed_s = elapsed.max(options.duration).as_secs_f64();
         let rate_per_s = sum.answered() as f64 / elapsed_s;
         let requests = Requests::new(sum);
-        let bytes_per_s = rate_per_s * f64::from(options.payload);
+        let sent_bytes_per_s = sum.bytes as f64 / elapsed_s;
+        let received_bytes_per_s = match options.shape {
+            Shape::OneWay => 0.0,
+            Shape::Unary | Shape::Stream => sent_bytes_per_s,
+        };
         Self {
             version: env!("CARGO_PKG_VERSION"),
             config: Asked {
@@ -172,7 +179,8 @@ impl Report {
                 payload: options.payload,
                 duration_s: options.duration.as_secs_f64(),
                 depth: options.depth,
-                streaming: options.streaming,
+                streaming: options.shape != Shape::Unary,
+                one_way: options.shape == Shape::OneWay,
                 runtime: options.runtime.as_str(),
                 threads: options.threads,
             },
@@ -182,8 +190,8 @@ impl Report {
             errors: sum.errors.clone(),
             elapsed_s,
             rate_per_s,
-            sent_bytes_per_s: bytes_per_s,
-            received_bytes_per_s: bytes_per_s,
+            sent_bytes_per_s,
+            received_bytes_per_s,
             latency_us: Spread::new(&sum.latency),
             start_delay_us: Spread::new(&sum.delay),
             client_cpu_s: cpu.map(|time| time.as_secs_f64()),
@@ -284,7 +292,7 @@ mod tests {
             payload: 100,
             duration: Duration::from_secs(2),
             depth: 16,
-            streaming: false,
+            shape: Shape::Unary,
             threads: 1,
             progress: false,
         };
@@ -304,6 +312,7 @@ mod tests {
     fn answer(sum: &mut Recorder, millis: u64) {
         sum.latency.record(Duration::from_millis(millis));
         sum.delay.record(Duration::ZERO);
+        sum.bytes += 100;
     }
 
     #[test]

@@ -86,6 +86,17 @@ fn smol_echoes_over_every_transport() {
 }
 
 #[test]
+fn a_stream_goes_one_way() {
+    for (runtime, backend) in [("tokio", "tls"), ("smol", "tls"), ("tokio", "quic")] {
+        let report = run_pair(runtime, backend, &["--stream", "--payload", "65536"]);
+        assert_eq!(report["config"]["one_way"], true);
+        assert_eq!(report["requests"]["answered"], report["config"]["conns"]);
+        assert!(report["sent_bytes_per_s"].as_f64() > Some(65_536.0));
+        assert_eq!(report["received_bytes_per_s"], 0.0);
+    }
+}
+
+#[test]
 fn more_streams_than_a_depth_allows_are_open_at_once() {
     for runtime in ["tokio", "smol"] {
         let report = run_pair(runtime, "quic", &["--streams", "100", "--payload", "3000"]);

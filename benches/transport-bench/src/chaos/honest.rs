@@ -8,7 +8,7 @@ use oap_tokio::config::{Loader, Settings};
 use super::peer::Server;
 use super::report::Seen;
 use super::{Options, PAYLOAD};
-use crate::load::{self, LoadOptions};
+use crate::load::{self, LoadOptions, Shape};
 use crate::{Failure, RuntimeName};
 
 /// Clients whose requests start at even intervals.
@@ -56,7 +56,7 @@ impl Honest {
             payload: PAYLOAD,
             duration: self.part,
             depth: 16,
-            streaming: false,
+            shape: Shape::Unary,
             threads: 1,
             progress: false,
         })?;

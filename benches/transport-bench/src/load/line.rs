@@ -7,16 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use oap_core::SendError;
-use oap_core::driver::test_apps::ECHO;
-use oap_tokio::{CallError, Fin, Head, Response, Session};
 use tokio::sync::Notify;
 
 use super::connect::Line;
 use super::engine::{Alarm, Engine};
+use super::exchange::request;
 use super::recorder::{Outcome, Recorder};
 use super::{CLOSE_TIME, GRACE, Plan, SharedRecorder};
 
@@ -118,14 +115,6 @@ struct Drive<E> {
     recorder: SharedRecorder,
 }
 
-/// A request that is over.
-struct Done {
-    intended: Instant,
-    sent: Instant,
-    answered: Instant,
-    outcome: Outcome,
-}
-
 impl<E: Engine> Drive<E> {
     async fn run(mut self) {
         let (depth, total) = (self.plan.options.depth as usize, self.total());
@@ -138,14 +127,14 @@ impl<E: Engine> Drive<E> {
         let session = self.line.session.clone();
         let mut flying = FuturesUnordered::new();
         let mut lost = false;
-        let streaming = self.plan.options.streaming;
+        let shape = self.plan.options.shape;
         loop {
             while flying.len() < depth && !lost {
                 let Some(intended) = self.next_start(end) else {
                     break;
                 };
                 let body = self.plan.payloads.get(self.line.number, self.taken);
-                flying.push(request(&session, body, intended, streaming));
+                flying.push(request(&session, shape, body, intended, end));
                 self.taken += 1;
             }
             if flying.is_empty() && (lost || self.is_over(end, total)) {
@@ -155,9 +144,7 @@ impl<E: Engine> Drive<E> {
                 biased;
                 Some(done) = flying.next(), if !flying.is_empty() => {
                     lost |= matches!(done.outcome, Outcome::Lost(_));
-                    lock(&self.recorder).record(
-                        done.intended, done.sent, done.answered, done.outcome,
-                    );
+                    lock(&self.recorder).record(&done);
                 }
                 () = self.due(), if flying.len() < depth && !lost => {}
                 () = &mut time_up => break,
@@ -206,47 +193,6 @@ impl<E: Engine> Drive<E> {
             pending().await
         } else {
             self.gates[self.index].opened.notified().await;
-        }
-    }
-}
-
-async fn request(session: &Session, body: Bytes, intended: Instant, streaming: bool) -> Done {
-    let sent = Instant::now();
-    let result = match streaming {
-        true => stream(session, body.clone()).await,
-        false => session.request(Head::new(ECHO), body.clone()).await,
-    };
-    let answered = Instant::now();
-    Done {
-        intended,
-        sent,
-        answered,
-        outcome: judge(result, &body),
-    }
-}
-
-/// An exchange that shares its lane with no other.
-async fn stream(session: &Session, body: Bytes) -> Result<Response, CallError> {
-    let most = body.len();
-    let exchange = session.open(Head::new(ECHO), body, Fin::End).await?;
-    exchange.response(most).await
-}
-
-fn judge(result: Result<Response, CallError>, sent: &Bytes) -> Outcome {
-    match result {
-        Ok(response) => match response.reason() {
-            Some(reason) => Outcome::Failed(reason.name()),
-            None if response.body == *sent => Outcome::Echoed,
-            None => Outcome::Mismatched,
-        },
-        Err(error) => {
-            let reason = error.reason().name();
-            match error {
-                CallError::Closed(_) | CallError::Send(SendError::Closed | SendError::Draining) => {
-                    Outcome::Lost(reason)
-                }
-                _ => Outcome::Failed(reason),
-            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod connect;
 mod engine;
+mod exchange;
 mod line;
 mod payload;
 mod recorder;
@@ -38,6 +39,18 @@ const LEAD: Duration = Duration::from_millis(20);
 /// Between two looks at the threads.
 const TICK: Duration = Duration::from_millis(100);
 
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One payload, echoed.
+    Unary,
+    /// The same as a streaming exchange, which on QUIC has a lane of its own.
+    Stream,
+    /// A streaming exchange that sends its payload again and again, as long as the run takes. The
+    /// server answers at its end.
+    OneWay,
+}
+
 /// What to send, where and how fast.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -59,8 +72,8 @@ pub struct LoadOptions {
     pub duration: Duration,
     /// Requests in flight on one connection, at least 1.
     pub depth: u32,
-    /// Whether each request is a streaming exchange, which on QUIC has a lane of its own.
-    pub streaming: bool,
+    /// What each request is.
+    pub shape: Shape,
     /// Threads, at least 1.
     pub threads: usize,
     /// Whether a bar shows how far it is.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::exchange::Done;
+
 /// Longest time that is told apart, in microseconds; longer ones count as this.
 const LONGEST: u64 = 600_000_000;
 
@@ -57,6 +59,8 @@ pub struct Recorder {
     pub latency: Times,
     /// From the intended start to the actual one, of the same.
     pub delay: Times,
+    /// Payload bytes sent in them.
+    pub bytes: u64,
     /// Failed requests by reason.
     pub errors: BTreeMap<&'static str, u64>,
     /// Answers other than what was sent.
@@ -77,6 +81,7 @@ impl Recorder {
         Self {
             latency: Times::new(),
             delay: Times::new(),
+            bytes: 0,
             errors: BTreeMap::new(),
             mismatched: 0,
             unfinished: 0,
@@ -96,19 +101,14 @@ impl Recorder {
         self.latency.0.len()
     }
 
-    pub(super) fn record(
-        &mut self,
-        intended: Instant,
-        sent: Instant,
-        done: Instant,
-        outcome: Outcome,
-    ) {
-        match outcome {
+    pub(super) fn record(&mut self, done: &Done) {
+        match done.outcome {
             Outcome::Echoed => {
-                self.latency
-                    .record(done.saturating_duration_since(intended));
-                self.delay.record(sent.saturating_duration_since(intended));
-                self.last = self.last.max(done);
+                let since_intended = |at: Instant| at.saturating_duration_since(done.intended);
+                self.latency.record(since_intended(done.answered));
+                self.delay.record(since_intended(done.sent));
+                self.bytes += done.bytes;
+                self.last = self.last.max(done.answered);
             }
             Outcome::Mismatched => self.mismatched += 1,
             Outcome::Failed(reason) | Outcome::Lost(reason) => {
@@ -121,6 +121,7 @@ impl Recorder {
     pub fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.delay.merge(&other.delay);
+        self.bytes += other.bytes;
         for (reason, count) in &other.errors {
             *self.errors.entry(reason).or_default() += count;
         }
@@ -140,15 +141,22 @@ mod tests {
     fn latency_counts_from_the_intended_start() {
         let began = Instant::now();
         let at = |millis| began + Duration::from_millis(millis);
+        let done = |sent, answered, outcome| Done {
+            intended: at(10),
+            sent: at(sent),
+            answered: at(answered),
+            bytes: 100,
+            outcome,
+        };
         let mut recorder = Recorder::new(began);
-        recorder.record(at(10), at(40), at(50), Outcome::Echoed);
-        recorder.record(at(10), at(10), at(99), Outcome::Mismatched);
-        recorder.record(at(10), at(10), at(99), Outcome::Failed("timeout"));
-        recorder.record(at(10), at(10), at(99), Outcome::Lost("io"));
+        recorder.record(&done(40, 50, Outcome::Echoed));
+        recorder.record(&done(10, 99, Outcome::Mismatched));
+        recorder.record(&done(10, 99, Outcome::Failed("timeout")));
+        recorder.record(&done(10, 99, Outcome::Lost("io")));
         let mut sum = Recorder::new(began);
         sum.merge(&recorder);
         sum.merge(&recorder);
-        assert_eq!((sum.answered(), sum.mismatched), (2, 2));
+        assert_eq!((sum.answered(), sum.bytes, sum.mismatched), (2, 200, 2));
         assert_eq!(sum.errors, BTreeMap::from([("timeout", 2), ("io", 2)]));
         let near = |time: &Times| time.histogram().max();
         assert!((40_000..40_100).contains(&near(&sum.latency)));

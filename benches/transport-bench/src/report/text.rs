@@ -14,11 +14,15 @@ impl fmt::Display for Report {
             0 => "closed loop".to_owned(),
             rate => format!("{rate} requests/s"),
         };
+        let shape = match (config.one_way, config.streaming) {
+            (true, _) => "one-way streams",
+            (false, true) => "streams",
+            (false, false) => "depth",
+        };
         writeln!(
             f,
-            "load         {pace}, {} connections, {} {}, {} B, {} s, {} threads of {}",
+            "load         {pace}, {} connections, {shape} {}, {} B, {} s, {} threads of {}",
             config.conns,
-            if config.streaming { "streams" } else { "depth" },
             config.depth,
             config.payload,
             config.duration_s,

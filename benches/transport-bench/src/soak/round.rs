@@ -8,7 +8,7 @@ use oap_tokio::config::{Backend, Loader, Settings};
 use oap_tokio::{Server, TlsClientConfig};
 
 use super::{Heap, Options};
-use crate::load::{self, LoadOptions};
+use crate::load::{self, LoadOptions, Shape};
 use crate::loops::{Loops, RuntimeName, SmolLoops, TokioLoops};
 use crate::{Failure, Report, SelfSigned, Target, cores, process_time};
 
@@ -135,7 +135,7 @@ impl Rig {
             payload,
             duration: Duration::from_secs(self.options.round.into()),
             depth: 16,
-            streaming: false,
+            shape: Shape::Unary,
             threads: cores().div_ceil(2),
             progress: false,
         }
