@@ -104,6 +104,10 @@ struct Options {
     /// Threads, 1 to 1024; never more than --conns [default: one per core]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// The server's process, if it runs on this machine: its CPU time, memory and context switches
+    /// are then in the report, too
+    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..))]
+    server_pid: Option<u32>,
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -135,6 +139,7 @@ fn run(program: &'static str) -> Result<(), Failure> {
         shape: options.shape(),
         threads: options.threads.map_or_else(cores, usize::from),
         progress: true,
+        server: options.server_pid,
         target: options.target,
     })?;
     write!(io::stdout(), "{report}")

@@ -14,6 +14,7 @@ mod ops;
 mod report;
 mod soak;
 mod target;
+mod usage;
 
 pub use bench::bench_main;
 pub use certificate::SelfSigned;
@@ -27,6 +28,7 @@ pub use oap_tokio::config::Backend;
 pub use report::{Asked, Negotiated, Offer, Report, Requests, Spread};
 pub use soak::{Heap, SoakReport, SoakVerdict, Trend};
 pub use target::Target;
+pub use usage::Usage;
 
 /// The largest payload of one frame without a capability, in bytes.
 pub const MAX_PAYLOAD: u32 = oap_core::wire::MAX_FRAME - oap_core::wire::MIN_LEN;

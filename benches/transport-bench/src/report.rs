@@ -3,13 +3,14 @@
 mod text;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use oap_core::wire::Hello;
 use oap_tokio::ConnectionInfo;
 use serde::Serialize;
 
-use crate::load::{LoadOptions, Recorder, Shape, Times};
+use crate::Usage;
+use crate::load::{LoadOptions, Machine, Recorder, Shape, Times};
 
 /// What a run was asked for, met and measured.
 #[derive(Clone, Debug, Serialize)]
@@ -41,8 +42,10 @@ pub struct Report {
     /// From the intended start to the actual one, in microseconds: the part of the latency that is
     /// due to this client or to its depth; `null` without answers.
     pub start_delay_us: Option<Spread>,
-    /// CPU time of this client during the run, in seconds; `null` where it cannot be told.
-    pub client_cpu_s: Option<f64>,
+    /// What this client used of the machine during the run; `null` where it cannot be told.
+    pub client: Option<Usage>,
+    /// The same of the server, where `--server-pid` says which process that is.
+    pub server: Option<Usage>,
 }
 
 /// What was asked for.
@@ -159,7 +162,7 @@ impl Report {
         connects: &Times,
         sum: &Recorder,
         began: Instant,
-        cpu: Option<Duration>,
+        used: Machine,
     ) -> Self {
         let elapsed = sum.last.saturating_duration_since(began);
         let elapsed_s = elapsed.max(options.duration).as_secs_f64();
@@ -194,7 +197,8 @@ impl Report {
             received_bytes_per_s,
             latency_us: Spread::new(&sum.latency),
             start_delay_us: Spread::new(&sum.delay),
-            client_cpu_s: cpu.map(|time| time.as_secs_f64()),
+            client: used.client,
+            server: used.server,
         }
     }
 
@@ -276,6 +280,8 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use oap_tokio::config::Loader;
 
     use super::*;
@@ -295,6 +301,7 @@ mod tests {
             shape: Shape::Unary,
             threads: 1,
             progress: false,
+            server: None,
         };
         let began = Instant::now();
         let mut sum = Recorder::new(began);
@@ -305,7 +312,7 @@ mod tests {
             &sum.delay,
             &sum,
             began,
-            None,
+            Machine::default(),
         )
     }
 
@@ -368,6 +375,6 @@ mod tests {
         assert_eq!(json["requests"]["intended"], 4);
         assert_eq!(json["errors"]["timeout"], 3);
         assert!(json["latency_us"]["p99_9"].is_u64());
-        assert!(json["client_cpu_s"].is_null());
+        assert!(json["client"].is_null() && json["server"].is_null());
     }
 }

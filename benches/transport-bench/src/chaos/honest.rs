@@ -59,6 +59,7 @@ impl Honest {
             shape: Shape::Unary,
             threads: 1,
             progress: false,
+            server: None,
         })?;
         Ok(Seen::of(&report))
     }

@@ -23,7 +23,7 @@ use oap_tokio::TlsClientConfig;
 use oap_tokio::config::Settings;
 use tokio::sync::oneshot;
 
-use crate::{Failure, Negotiated, Report, RuntimeName, Target, process_time};
+use crate::{Failure, Negotiated, Report, RuntimeName, Target, Usage};
 use connect::Established;
 use engine::{Engine, SmolEngine, TokioEngine};
 use payload::Payloads;
@@ -78,6 +78,8 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Whether a bar shows how far it is.
     pub progress: bool,
+    /// The server's process, if it is on this machine and to be measured as well.
+    pub server: Option<u32>,
 }
 
 /// What the threads share.
@@ -118,7 +120,7 @@ fn run_on<E: Engine>(options: &LoadOptions) -> Result<Report, Failure> {
         negotiated.merge(&made.negotiated);
         connects.merge(&made.times);
     }
-    let cpu_before = process_time();
+    let before = Machine::now(&plan.options)?;
     let began = Instant::now() + LEAD;
     let mut sum = Recorder::new(began);
     let running: Vec<_> = workers
@@ -132,17 +134,41 @@ fn run_on<E: Engine>(options: &LoadOptions) -> Result<Report, Failure> {
             .map_err(|error| Failure::run(format!("a load thread has no event loop: {error}")))?;
         sum.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner));
     }
-    let cpu = cpu_before
-        .zip(process_time())
-        .map(|(before, after)| after.saturating_sub(before));
+    let used = Machine::now(&plan.options)?.since(before);
     Ok(Report::new(
         &plan.options,
         negotiated,
         &connects,
         &sum,
         began,
-        cpu,
+        used,
     ))
+}
+
+/// What client and server use of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine {
+    /// The client.
+    pub client: Option<Usage>,
+    /// The server, where it is told which process that is.
+    pub server: Option<Usage>,
+}
+
+impl Machine {
+    fn now(options: &LoadOptions) -> Result<Self, Failure> {
+        Ok(Self {
+            client: Usage::own(),
+            server: options.server.map(Usage::of).transpose()?,
+        })
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        let since = |(now, before): (Usage, Usage)| now.since(before);
+        Self {
+            client: self.client.zip(earlier.client).map(since),
+            server: self.server.zip(earlier.server).map(since),
+        }
+    }
 }
 
 type SharedRecorder = Arc<Mutex<Recorder>>;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Negotiated, Report, Spread};
+use crate::Usage;
 
 /// The report as a person reads it.
 impl fmt::Display for Report {
@@ -57,10 +58,29 @@ impl fmt::Display for Report {
         write_spread(f, "connect", self.connect_us)?;
         write_spread(f, "start delay", self.start_delay_us)?;
         write_spread(f, "latency", self.latency_us)?;
-        match self.client_cpu_s {
-            Some(cpu) => writeln!(f, "client CPU   {cpu:.2} s"),
-            None => Ok(()),
-        }
+        self.write_usage(f, "client", self.client)?;
+        self.write_usage(f, "server", self.server)
+    }
+}
+
+impl Report {
+    fn write_usage(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        usage: Option<Usage>,
+    ) -> fmt::Result {
+        let Some(usage) = usage else { return Ok(()) };
+        let each = usage.cpu_s / self.requests.answered.max(1) as f64 * 1e6;
+        writeln!(
+            f,
+            "{name:<12} {:.2} s of CPU, {each:.1} us a request; {:.1} MiB at most; \
+             {} + {} switches",
+            usage.cpu_s,
+            usage.peak_resident_bytes as f64 / 1_048_576.0,
+            usage.voluntary_switches,
+            usage.involuntary_switches
+        )
     }
 }
 

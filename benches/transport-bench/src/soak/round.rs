@@ -138,6 +138,7 @@ impl Rig {
             shape: Shape::Unary,
             threads: cores().div_ceil(2),
             progress: false,
+            server: None,
         }
     }
 
