@@ -272,6 +272,20 @@ fn the_inflate_budget_is_8_mib_and_32_bytes_per_byte() {
 
 // OAP-8-6
 #[test]
+fn a_budget_of_4_096_is_enough_to_begin_with() {
+    for (left, is_enough) in [(4_096, true), (4_095, false)] {
+        let mut server = Endpoint::server();
+        let tiny = compressed(2, &bomb(100)).with(END);
+        let used = MIB_8 - left + 32 * tiny.bytes().len();
+        let held = opened_with(&mut server, &compressed(1, &bomb(used)).with(END));
+        try_inflate(&mut server, &held).expect("the budget takes it");
+        let held = opened_with(&mut server, &tiny);
+        assert_eq!(try_inflate(&mut server, &held).is_ok(), is_enough, "{left}");
+    }
+}
+
+// OAP-8-6
+#[test]
 fn each_compressed_frame_pays_at_least_4_096() {
     let mut server = Endpoint::server();
     let tiny = bomb(100);

@@ -207,3 +207,31 @@ fn a_cancel_of_what_was_given_up_frees_its_slot_and_tells_nothing() {
     client.assert_silent();
     assert_eq!(client.conn.exchanges(), 0);
 }
+
+#[test]
+fn a_handle_from_before_the_memory_was_given_back_stays_stale() {
+    let mut server = Endpoint::server();
+    let before = server.open(&request(1, b""));
+    server.send(before, 200, b"", Fin::End);
+    server.frames();
+    server.advance(Duration::from_secs(5));
+    let after = server.open(&request(2, b""));
+    assert_ne!(before, after);
+    assert!(server.conn.exchange(before).is_none());
+}
+
+#[test]
+fn a_payload_behind_a_capability_is_whole_however_large() {
+    let mut server = Endpoint::server();
+    for (corr, len) in (1..).zip([10, 4_000, 70_000]) {
+        let body = pattern(len);
+        server.feed(&request(corr, &body).cap(b"capability"));
+        let event = server.one_event();
+        let Event::Opened { start, payload, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(&start.capability[..], b"capability");
+        assert_eq!(payload.wire_bytes()[..], body);
+    }
+    server.assert_silent();
+}

@@ -42,6 +42,29 @@ fn what_the_application_never_took_counts_as_taken_once_it_gives_up() {
     assert_eq!(client.conn.exchanges(), 0);
 }
 
+// OAP-6-1
+#[test]
+fn the_error_that_ends_an_answer_waits_for_no_credit() {
+    let mut server = Endpoint::server();
+    server.feed(&hello(r#"{"ack_window":5000}"#));
+    server.frames();
+    server.events();
+    let id = server.open(&request(1, b"question"));
+    server.send(id, 200, &pattern(6_000), Fin::More);
+    let sent = server.frames();
+    assert_eq!(joined(&sent), pattern(6_000)[..5_000]);
+    let body = error_json("internal", 1);
+    server.send(id, 500, body.as_bytes(), Fin::End);
+    assert!(server.frames().is_empty(), "the rest is before it");
+    // Credit for the rest, and no more.
+    server.feed(&ack(1, 1_000, 6_000));
+    let [rest, last] = &server.frames()[..] else {
+        panic!("two frames are due");
+    };
+    assert_eq!(rest.payload, pattern(6_000)[5_000..]);
+    assert_error(last, 500, Reason::Internal, 1, APP, 0);
+}
+
 // OAP-3-18 OAP-6-8
 #[test]
 fn what_is_discarded_draws_an_ack_only_where_there_is_a_window() {
