@@ -28,10 +28,7 @@ struct Options {
     record: bool,
 }
 
-const BASELINE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../baselines/instructions.json"
-);
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
 /// What a figure may be.
 enum Limit {
