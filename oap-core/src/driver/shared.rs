@@ -150,6 +150,12 @@ impl Shared {
         self.aborted.load(Ordering::Acquire)
     }
 
+    pub(super) fn is_strained(&self) -> bool {
+        let now = self.now();
+        self.lock().connection.is_strained(now)
+    }
+
+    /// A handler has inflated so much.
     #[cfg(feature = "comp")]
     pub(super) fn has_inflated(&self, bytes: usize) {
         self.inflated.fetch_add(bytes, Ordering::Relaxed);

@@ -555,7 +555,8 @@ impl<T: Lanes, C: Clock> Task<T, C> {
             }
             let inflated = this.shared.take_inflated();
             if !turn.goes_on(frames, read + written, inflated) {
-                this.between.begin(this.shared.lock(), &mut this.clock, cx);
+                let strained = this.server.is_some() && this.shared.is_strained();
+                this.between.begin(strained, &mut this.clock, cx);
                 return Poll::Pending;
             }
             if read > 0 || ran || written > 0 {

@@ -112,18 +112,10 @@ pub(super) struct Between {
 }
 
 impl Between {
-    /// The turn is over.
-    pub(super) fn begin(
-        &mut self,
-        inner: MutexGuard<'_, Inner>,
-        clock: &mut impl Clock,
-        cx: &mut Context<'_>,
-    ) {
-        let now = clock.now();
-        let strained = inner.connection.is_strained(now);
-        drop(inner);
+    /// The turn is over; who strains the server waits for the next one.
+    pub(super) fn begin(&mut self, strained: bool, clock: &mut impl Clock, cx: &mut Context<'_>) {
         if strained {
-            self.until = Some(now + STRAINED);
+            self.until = Some(clock.now() + STRAINED);
         }
         if self.poll_over(clock, cx).is_ready() {
             clock.yield_now(cx);
