@@ -14,9 +14,9 @@ use oap_core::wire::{
     HelloFault, ReasonName, ReplyFacts, write_error_body,
 };
 use oap_core::{
-    Body, CloseReason, Code, Config, Connection, Counters, Event, Exchange, ExchangeId, Fin, Head,
-    Lane, LimitError, Limits, LimitsBuilder, Payload, Reason, SendError, Start, Timers, Timestamp,
-    Transmit, Violation,
+    Body, Charge, CloseReason, Code, Config, Connection, Counters, Event, Exchange, ExchangeId,
+    Fin, Head, Lane, LimitError, Limits, LimitsBuilder, Payload, Reason, SendError, Start, Timers,
+    Timestamp, Transmit, Violation,
 };
 
 use crate::keep;
@@ -95,6 +95,7 @@ pub(crate) fn values() {
     keep(Head::with_tenant as fn(_, _) -> _);
     keep(Head::with_timeout as fn(_, _) -> _);
     keep(Payload::charge as fn(_) -> _);
+    keep(Charge::cost as fn(_) -> _);
     keep(Payload::wire_bytes as fn(_) -> _);
     keep(Payload::wire_len as fn(_) -> _);
     keep(Payload::is_compressed as fn(_) -> _);
