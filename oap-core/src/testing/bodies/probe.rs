@@ -64,6 +64,7 @@ impl Probe {
             Role::Client => Connection::client(config, now),
             Role::Server => Connection::server(config, now),
         });
+        assert!(!connection.is_strained(now), "nothing was wrong yet");
         Self {
             connection,
             now,
