@@ -897,18 +897,6 @@ fn a_default_window_above_a_small_budget_is_waited_for() {
     assert_eq!(got, 21 * 4_000);
 }
 
-// OAP-6-8 OAP-6-15
-#[test]
-fn what_has_no_window_is_not_acknowledged() {
-    let mut server = Endpoint::server();
-    server.open(&frame(REQ | START, 1).payload(&pattern(200_000)));
-    for _ in 0..3 {
-        server.feed(&frame(REQ, 1).payload(&pattern(200_000)));
-        assert_eq!(payload_of(&server.one_event()).len(), 200_000);
-    }
-    server.assert_silent();
-}
-
 // OAP-6-16 OAP-6-17 OAP-6-18
 #[test]
 fn windows_that_are_used_to_the_last_byte_are_no_flood() {
