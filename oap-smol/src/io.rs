@@ -13,10 +13,10 @@ use futures_util::{AsyncRead, AsyncWrite};
 use oap_core::driver::{ConnectionInfo, Transport};
 
 /// Most that one read takes, in bytes.
-pub(crate) const MAX_READ: usize = 64 * 1024;
+const MAX_READ: usize = 64 * 1024;
 
 /// Slices that one gathered write takes.
-pub(crate) const MAX_SLICES: usize = 64;
+const MAX_SLICES: usize = 64;
 
 /// A connected socket as a byte stream: TCP's or a Unix domain socket's.
 #[derive(Debug)]
@@ -190,7 +190,7 @@ thread_local! {
 /// copied: a small read copies little, and of 64 KiB the copy takes a fraction of what the system
 /// call does, out of a cache that the next read finds warm. In return every read is a large one, what
 /// it brought gets exactly the room that it needs, and an idle connection holds nothing.
-pub(crate) fn poll_read_block<S: AsyncRead + Unpin>(
+fn poll_read_block<S: AsyncRead + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
     take: impl FnOnce(&[u8]),
@@ -218,7 +218,7 @@ pub(crate) fn poll_close<S: AsyncWrite + Unpin>(
 }
 
 /// Gives an empty buffer's block back: an idle connection keeps none.
-pub(crate) fn give_back(buf: &mut BytesMut) {
+fn give_back(buf: &mut BytesMut) {
     if buf.is_empty() {
         *buf = BytesMut::new();
     }

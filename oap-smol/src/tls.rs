@@ -1,24 +1,21 @@
-//! TLS 1.3 on any stream of futures: futures-rustls shakes hands, then rustls works on blocks.
+//! TLS 1.3 on any stream of futures.
 
 use std::future::Future;
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io;
 use std::net::TcpStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
-use futures_rustls::{TlsAcceptor, TlsStream};
-use futures_util::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use futures_util::{AsyncRead, AsyncWrite};
 use oap_core::driver::{Accepted, ConnectionInfo, HandshakeError, Listener, Transport, dial};
 use oap_host::tcp::TcpOptions;
 use oap_host::tls::{
-    BUFFER_LIMIT, Rules, Silent, TlsClientConfig, TlsError, TlsReloader, TlsServerConfig, describe,
+    ByteStream, Rules, Silent, TlsClientConfig, TlsError, TlsReloader, TlsServerConfig, TlsStream,
 };
-use rustls::Connection;
-use rustls::pki_types::ServerName;
 
-use crate::io::{MAX_SLICES, Socket, give_back, poll_close, poll_read_block};
+use crate::io::{Socket, poll_close};
 use crate::runtime::before;
 use crate::tcp::{TcpListener, connect_stream};
 
@@ -27,100 +24,22 @@ use crate::tcp::{TcpListener, connect_stream};
 /// A peer that closes the stream without `close_notify` has ended it; that is no error, because
 /// frames carry their length.
 #[derive(Debug)]
-pub struct TlsTransport<S = Socket<TcpStream>> {
-    stream: S,
-    session: Box<Connection>,
-    info: ConnectionInfo,
-    // A failure that came after bytes that were read: the next read tells.
-    failure: Option<io::Error>,
-    read_ended: bool,
-    close_notified: bool,
-}
+pub struct TlsTransport<S = Socket<TcpStream>>(TlsStream<Io<S>>);
 
 impl<S> TlsTransport<S> {
     /// What is known of the connection.
     pub fn info(&self) -> &ConnectionInfo {
-        &self.info
+        self.0.info()
     }
 
     /// The stream below TLS.
     pub fn get_ref(&self) -> &S {
-        &self.stream
+        &self.0.get_ref().0
     }
 
     /// The peer's certificates in DER, its own first; empty where it sent none.
     pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
-        let chain = self.session.peer_certificates().unwrap_or_default();
-        chain.iter().map(|certificate| certificate.as_ref())
-    }
-
-    fn new(stream: TlsStream<S>, mut info: ConnectionInfo) -> Self {
-        let (stream, session) = match stream {
-            TlsStream::Client(stream) => {
-                let (stream, session) = stream.into_inner();
-                (stream, Connection::from(session))
-            }
-            TlsStream::Server(stream) => {
-                let (stream, session) = stream.into_inner();
-                (stream, Connection::from(session))
-            }
-        };
-        info.transport = "tls";
-        info.tls = Some(describe(&session));
-        Self {
-            stream,
-            session: Box::new(session),
-            info,
-            failure: None,
-            read_ended: false,
-            close_notified: false,
-        }
-    }
-
-    /// Hands plaintext of `data` to rustls until it takes no more, without touching the socket.
-    fn encrypt(&mut self, data: &mut dyn Buf) -> io::Result<usize> {
-        let mut total = 0;
-        while data.has_remaining() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let used = data.chunks_vectored(&mut slices);
-            let count = self.session.writer().write_vectored(&slices[..used])?;
-            if count == 0 {
-                break;
-            }
-            data.advance(count);
-            total += count;
-        }
-        Ok(total)
-    }
-}
-
-/// Appends the plaintext of all `records` to `buf`. Returns whether the peer may send more.
-fn decrypt(session: &mut Connection, mut records: &[u8], buf: &mut BytesMut) -> io::Result<bool> {
-    // Plaintext is shorter.
-    buf.reserve(records.len());
-    while !records.is_empty() {
-        // It takes 4 KiB or what a record needs.
-        session.read_tls(&mut records)?;
-        let processed = session.process_new_packets();
-        take_plaintext(session, buf);
-        let state = processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if state.peer_has_closed() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn take_plaintext(session: &mut Connection, buf: &mut BytesMut) {
-    let mut reader = session.reader();
-    // The error is that there is no more at present.
-    while let Ok(plaintext) = reader.fill_buf() {
-        if plaintext.is_empty() {
-            break;
-        }
-        let count = plaintext.len();
-        buf.extend_from_slice(plaintext);
-        reader.consume(count);
+        self.0.peer_certificates()
     }
 }
 
@@ -145,26 +64,8 @@ where
         info: ConnectionInfo,
     ) -> Result<TlsHandshake<S>, TlsError> {
         let name = config.name_for(host)?;
-        Ok(TlsHandshake::connect(config, stream, name, info))
-    }
-
-    /// One read of the stream, decrypted. Bytes that came before a failure are kept, and so is it.
-    fn poll_block(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<()>> {
-        let Self {
-            stream, session, ..
-        } = self;
-        let mut decrypted = Ok(true);
-        let read = poll_read_block(stream, cx, |records| {
-            decrypted = decrypt(session, records, buf);
-        });
-        let count = ready!(read)?;
-        self.read_ended = count == 0 || matches!(decrypted, Ok(false));
-        self.failure = decrypted.err();
-        if self.session.wants_write() {
-            // An alert, or new keys that were asked for. A failure is the next write's.
-            let _ = self.poll_flush(cx);
-        }
-        Poll::Ready(Ok(()))
+        let connecting = TlsStream::connect(config, Io(stream), name, info);
+        Ok(TlsHandshake::new(connecting, deadline(config.rules())))
     }
 }
 
@@ -173,93 +74,48 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     fn info(&self) -> &ConnectionInfo {
-        &self.info
+        self.0.info()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let held = buf.len();
-        // What came with the end of the handshake.
-        take_plaintext(&mut self.session, buf);
-        while buf.len() == held {
-            if let Some(error) = self.failure.take() {
-                return Poll::Ready(Err(error));
-            }
-            if self.read_ended {
-                break;
-            }
-            if self.poll_block(cx, buf)?.is_pending() {
-                give_back(buf);
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(Ok(buf.len() - held))
+        self.0.poll_read(cx, buf)
     }
 
-    // All that `data` holds is encrypted before the socket is written to, so that frames share
-    // records and system calls. What an earlier call left goes first: rustls' buffer is no queue,
-    // and a socket that takes nothing must be felt.
     fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut dyn Buf) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush(cx))?;
-        let mut total = 0;
-        while data.has_remaining() {
-            let count = self.encrypt(data)?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            total += count;
-            match self.poll_flush(cx) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready(Ok(total))
+        self.0.poll_write(cx, data)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.session.wants_write() {
-            let mut socket = WouldBlock {
-                stream: &mut self.stream,
-                cx,
-            };
-            match self.session.write_tls(&mut socket) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                result => result?,
-            };
-        }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.0.poll_flush(cx)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.close_notified {
-            self.close_notified = true;
-            self.session.send_close_notify();
-        }
-        ready!(self.poll_flush(cx))?;
-        poll_close(&mut self.stream, cx)
+        self.0.poll_close(cx)
     }
 }
 
-/// A stream as rustls writes to it: what is pending would block.
-struct WouldBlock<'a, 'b, S> {
-    stream: &'a mut S,
-    cx: &'a mut Context<'b>,
-}
+/// A stream of futures below TLS.
+#[derive(Debug)]
+struct Io<S>(S);
 
-impl<S: AsyncWrite + Unpin> Write for WouldBlock<'_, '_, S> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
+impl<S> ByteStream for Io<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
     }
 
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.stream).poll_write_vectored(self.cx, bufs) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_close(&mut self.0, cx)
     }
 }
 
@@ -288,24 +144,7 @@ where
         info: ConnectionInfo,
         deadline: Instant,
     ) -> Self {
-        let acceptor = TlsAcceptor::from(config.rustls_config().clone());
-        let handshake = acceptor.accept_with(stream, |session| {
-            session.set_buffer_limit(Some(BUFFER_LIMIT));
-        });
-        Self::new(handshake, info, *config.rules(), deadline)
-    }
-
-    fn connect(
-        config: &TlsClientConfig,
-        stream: S,
-        name: ServerName<'static>,
-        info: ConnectionInfo,
-    ) -> Self {
-        let connector = futures_rustls::TlsConnector::from(config.rustls_config().clone());
-        let handshake = connector.connect_with(name, stream, |session| {
-            session.set_buffer_limit(Some(BUFFER_LIMIT));
-        });
-        Self::new(handshake, info, *config.rules(), deadline(config.rules()))
+        Self::new(TlsStream::accept(config, Io(stream), info), deadline)
     }
 
     /// The handshake of a peer that has said nothing.
@@ -313,25 +152,15 @@ where
         Self(Box::pin(std::future::ready(Err(HandshakeError::TimedOut))))
     }
 
-    fn new<F, T>(handshake: F, info: ConnectionInfo, rules: Rules, deadline: Instant) -> Self
+    fn new<F>(handshake: F, deadline: Instant) -> Self
     where
-        F: Future<Output = io::Result<T>> + Send + 'static,
-        T: Into<TlsStream<S>> + Send,
+        F: Future<Output = Result<TlsStream<Io<S>>, HandshakeError>> + Send + 'static,
     {
-        let whole = async move {
-            let stream = handshake.await.map_err(|error| rules.failure(error))?;
-            let mut stream = stream.into();
-            if let Err(error) = rules.check(stream.get_ref().1.alpn_protocol()) {
-                // The refusal is told as an orderly end; that it arrives does not matter.
-                let _ = stream.close().await;
-                return Err(error.into());
-            }
-            Ok(TlsTransport::new(stream, info))
-        };
         Self(Box::pin(async move {
-            before(deadline, whole)
-                .await
-                .unwrap_or(Err(HandshakeError::TimedOut))
+            match before(deadline, handshake).await {
+                Some(shaken) => shaken.map(TlsTransport),
+                None => Err(HandshakeError::TimedOut),
+            }
         }))
     }
 }
@@ -429,7 +258,8 @@ impl TlsConnector {
         dial("tls", async {
             let name = self.config.name_for_address(address)?;
             let (stream, info) = connect_stream(address, &self.options).await?;
-            TlsHandshake::connect(&self.config, stream, name, info).await
+            let connecting = TlsStream::connect(&self.config, Io(stream), name, info);
+            TlsHandshake::new(connecting, deadline(self.config.rules())).await
         })
         .await
     }

@@ -8,15 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
 use oap_core::driver::{ConnectionInfo, Transport};
-#[cfg(feature = "tls")]
-use tokio::io::ReadBuf;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Most that one read takes, in bytes.
-pub(crate) const MAX_READ: usize = 64 * 1024;
+const MAX_READ: usize = 64 * 1024;
 
 /// Slices that one gathered write takes.
-pub(crate) const MAX_SLICES: usize = 64;
+const MAX_SLICES: usize = 64;
 
 /// Least that a read makes room for, in bytes: a full TCP segment or two, and the small frames of a
 /// quiet connection.
@@ -77,17 +75,25 @@ where
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.stream).poll_shutdown(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            result => Poll::Ready(result),
-        }
+        poll_shutdown(&mut self.stream, cx)
+    }
+}
+
+/// Closes the sending side of a stream whose peer may be gone.
+pub(crate) fn poll_shutdown<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    match ready!(Pin::new(stream).poll_shutdown(cx)) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+        result => Poll::Ready(result),
     }
 }
 
 /// Appends what one read of `stream` brings to `buf`. Room is reserved only when little is left, so
 /// that a block is used up before another is taken; an empty buffer is given back when there is
 /// nothing to read.
-pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
+fn poll_read_into<S: AsyncRead + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
     buf: &mut BytesMut,
@@ -115,7 +121,7 @@ pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
 }
 
 /// Writes from `data` as long as `stream` takes it.
-pub(crate) fn poll_write_from<S: AsyncWrite + Unpin>(
+fn poll_write_from<S: AsyncWrite + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
     data: &mut dyn Buf,
@@ -137,7 +143,7 @@ pub(crate) fn poll_write_from<S: AsyncWrite + Unpin>(
 }
 
 /// Gives an empty buffer's block back: an idle connection keeps none.
-pub(crate) fn give_back(buf: &mut BytesMut) {
+fn give_back(buf: &mut BytesMut) {
     if buf.is_empty() {
         *buf = BytesMut::new();
     }
@@ -146,124 +152,29 @@ pub(crate) fn give_back(buf: &mut BytesMut) {
 /// How many bytes the next read makes room for: more while reads fill their room, less when they
 /// use little of it.
 #[derive(Debug)]
-pub(crate) struct ReadSize(usize);
+struct ReadSize(usize);
 
 impl ReadSize {
-    pub(crate) const fn new() -> Self {
+    const fn new() -> Self {
         Self(MIN_READ)
     }
 
-    pub(crate) const fn bytes(&self) -> usize {
+    const fn bytes(&self) -> usize {
         self.0
     }
 
     /// Makes room for the next read, unless `enough` bytes of it are left.
-    pub(crate) fn reserve(&self, buf: &mut BytesMut, enough: usize) {
+    fn reserve(&self, buf: &mut BytesMut, enough: usize) {
         if buf.capacity() - buf.len() < enough.max(1) {
             buf.reserve(self.0.max(enough));
         }
     }
 
-    pub(crate) fn record(&mut self, count: usize, filled: bool) {
+    fn record(&mut self, count: usize, filled: bool) {
         if filled {
             self.0 = (self.0 * 4).min(MAX_READ);
         } else if count < self.0 / 4 {
             self.0 = (self.0 / 2).max(MIN_READ);
         }
-    }
-}
-
-/// A stream below TLS that is read 64 KiB at a time, because rustls asks for 4 KiB.
-///
-/// The block is given back when it is drained and a read would block. Writes pass through.
-#[cfg(feature = "tls")]
-#[derive(Debug)]
-pub(crate) struct BufferedIo<S> {
-    stream: S,
-    block: Vec<u8>,
-    taken: usize,
-    // The last read filled the block, so that more is likely to wait.
-    filled: bool,
-}
-
-#[cfg(feature = "tls")]
-impl<S> BufferedIo<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            block: Vec::new(),
-            taken: 0,
-            filled: false,
-        }
-    }
-
-    pub(crate) fn get_ref(&self) -> &S {
-        &self.stream
-    }
-
-    /// Nothing is left in the block, and the last read found nothing more.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.taken == self.block.len() && !self.filled
-    }
-}
-
-#[cfg(feature = "tls")]
-impl<S: AsyncRead + Unpin> AsyncRead for BufferedIo<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.taken == this.block.len() {
-            this.block.clear();
-            this.taken = 0;
-            this.block.reserve_exact(MAX_READ);
-            let room = this.block.capacity();
-            match pin!(this.stream.read_buf(&mut this.block)).poll(cx) {
-                Poll::Ready(Ok(count)) if count > 0 => this.filled = count == room,
-                done => {
-                    this.block = Vec::new();
-                    this.filled = false;
-                    return done.map_ok(drop);
-                }
-            }
-        }
-        let left = &this.block[this.taken..];
-        let count = left.len().min(buf.remaining());
-        buf.put_slice(&left[..count]);
-        this.taken += count;
-        Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(feature = "tls")]
-impl<S: AsyncWrite + Unpin> AsyncWrite for BufferedIo<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,7 +1,7 @@
 //! TLS 1.3 on tokio's streams.
 
 use std::future::Future;
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,15 +9,13 @@ use bytes::{Buf, BytesMut};
 use oap_core::driver::{Accepted, ConnectionInfo, HandshakeError, Listener, Transport, dial};
 use oap_host::tcp::TcpOptions;
 use oap_host::tls::{
-    BUFFER_LIMIT, Rules, Silent, TlsClientConfig, TlsError, TlsReloader, TlsServerConfig, describe,
+    ByteStream, Rules, Silent, TlsClientConfig, TlsError, TlsReloader, TlsServerConfig, TlsStream,
 };
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use crate::io::{BufferedIo, MAX_READ, MAX_SLICES, ReadSize, give_back};
+use crate::io::poll_shutdown;
 use crate::tcp::{TcpListener, connect_stream};
 
 /// TLS over a byte stream, client or server.
@@ -25,62 +23,22 @@ use crate::tcp::{TcpListener, connect_stream};
 /// A peer that closes the stream without `close_notify` has ended it; that is no error, because
 /// frames carry their length.
 #[derive(Debug)]
-pub struct TlsTransport<S = TcpStream> {
-    stream: TlsStream<BufferedIo<S>>,
-    info: ConnectionInfo,
-    size: ReadSize,
-    // A failure that came after bytes that were read: the next read tells.
-    failure: Option<io::Error>,
-}
+pub struct TlsTransport<S = TcpStream>(TlsStream<Io<S>>);
 
 impl<S> TlsTransport<S> {
     /// What is known of the connection.
     pub fn info(&self) -> &ConnectionInfo {
-        &self.info
+        self.0.info()
     }
 
     /// The stream below TLS.
     pub fn get_ref(&self) -> &S {
-        self.stream.get_ref().0.get_ref()
+        &self.0.get_ref().0
     }
 
     /// The peer's certificates in DER, its own first; empty where it sent none.
     pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
-        let (_, session) = self.stream.get_ref();
-        let chain = session.peer_certificates().unwrap_or_default();
-        chain.iter().map(|certificate| certificate.as_ref())
-    }
-
-    fn new(stream: TlsStream<BufferedIo<S>>, mut info: ConnectionInfo) -> Self {
-        let (_, session) = stream.get_ref();
-        info.transport = "tls";
-        info.tls = Some(describe(session));
-        Self {
-            stream,
-            info,
-            size: ReadSize::new(),
-            failure: None,
-        }
-    }
-
-    /// Hands plaintext of `data` to rustls until it takes no more, without touching the socket.
-    fn encrypt(&mut self, data: &mut dyn Buf) -> io::Result<usize> {
-        let mut writer = match &mut self.stream {
-            TlsStream::Client(stream) => stream.get_mut().1.writer(),
-            TlsStream::Server(stream) => stream.get_mut().1.writer(),
-        };
-        let mut total = 0;
-        while data.has_remaining() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let used = data.chunks_vectored(&mut slices);
-            let count = writer.write_vectored(&slices[..used])?;
-            if count == 0 {
-                break;
-            }
-            data.advance(count);
-            total += count;
-        }
-        Ok(total)
+        self.0.peer_certificates()
     }
 }
 
@@ -105,7 +63,8 @@ where
         info: ConnectionInfo,
     ) -> Result<TlsHandshake<S>, TlsError> {
         let name = config.name_for(host)?;
-        Ok(TlsHandshake::connect(config, stream, name, info))
+        let connecting = TlsStream::connect(config, Io(stream), name, info);
+        Ok(TlsHandshake::new(connecting, deadline(config.rules())))
     }
 }
 
@@ -114,73 +73,50 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     fn info(&self) -> &ConnectionInfo {
-        &self.info
+        self.0.info()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        if let Some(error) = self.failure.take() {
-            return Poll::Ready(Err(error));
-        }
-        let mut total = 0;
-        while total < MAX_READ {
-            let count = match Pin::new(&mut self.stream).poll_fill_buf(cx) {
-                Poll::Ready(Ok(plaintext)) => {
-                    self.size.reserve(buf, plaintext.len());
-                    buf.extend_from_slice(plaintext);
-                    plaintext.len()
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-                Poll::Ready(Err(error)) if total == 0 => return Poll::Ready(Err(error)),
-                Poll::Ready(Err(error)) => {
-                    self.failure = Some(error);
-                    break;
-                }
-                Poll::Pending if total == 0 => {
-                    give_back(buf);
-                    return Poll::Pending;
-                }
-                Poll::Pending => break,
-            };
-            if count == 0 {
-                break;
-            }
-            Pin::new(&mut self.stream).consume(count);
-            total += count;
-            let (io, session) = self.stream.get_ref();
-            if io.is_drained() && session.wants_read() {
-                break;
-            }
-        }
-        self.size.record(total, total >= self.size.bytes());
-        Poll::Ready(Ok(total))
+        self.0.poll_read(cx, buf)
     }
 
-    // All that `data` holds is encrypted before the socket is written to, so that frames share
-    // records and system calls. What an earlier call left goes first: rustls' buffer is no queue,
-    // and a socket that takes nothing must be felt.
     fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut dyn Buf) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush(cx))?;
-        let mut total = 0;
-        while data.has_remaining() {
-            let count = self.encrypt(data)?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            total += count;
-            match self.poll_flush(cx) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready(Ok(total))
+        self.0.poll_write(cx, data)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.0.poll_flush(cx)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.0.poll_close(cx)
+    }
+}
+
+/// A stream of tokio below TLS.
+#[derive(Debug)]
+struct Io<S>(S);
+
+impl<S> ByteStream for Io<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_shutdown(&mut self.0, cx)
     }
 }
 
@@ -209,24 +145,7 @@ where
         info: ConnectionInfo,
         deadline: Instant,
     ) -> Self {
-        let acceptor = TlsAcceptor::from(config.rustls_config().clone());
-        let handshake = acceptor.accept_with(BufferedIo::new(stream), |session| {
-            session.set_buffer_limit(Some(BUFFER_LIMIT));
-        });
-        Self::new(handshake, info, *config.rules(), deadline)
-    }
-
-    fn connect(
-        config: &TlsClientConfig,
-        stream: S,
-        name: ServerName<'static>,
-        info: ConnectionInfo,
-    ) -> Self {
-        let connector = tokio_rustls::TlsConnector::from(config.rustls_config().clone());
-        let handshake = connector.connect_with(name, BufferedIo::new(stream), |session| {
-            session.set_buffer_limit(Some(BUFFER_LIMIT));
-        });
-        Self::new(handshake, info, *config.rules(), deadline(config.rules()))
+        Self::new(TlsStream::accept(config, Io(stream), info), deadline)
     }
 
     /// The handshake of a peer that has said nothing.
@@ -234,25 +153,15 @@ where
         Self(Box::pin(std::future::ready(Err(HandshakeError::TimedOut))))
     }
 
-    fn new<F, T>(handshake: F, info: ConnectionInfo, rules: Rules, deadline: Instant) -> Self
+    fn new<F>(handshake: F, deadline: Instant) -> Self
     where
-        F: Future<Output = io::Result<T>> + Send + 'static,
-        T: Into<TlsStream<BufferedIo<S>>> + Send,
+        F: Future<Output = Result<TlsStream<Io<S>>, HandshakeError>> + Send + 'static,
     {
-        let whole = async move {
-            let stream = handshake.await.map_err(|error| rules.failure(error))?;
-            let mut stream = stream.into();
-            if let Err(error) = rules.check(stream.get_ref().1.alpn_protocol()) {
-                // The refusal is told as an orderly end; that it arrives does not matter.
-                let _ = stream.shutdown().await;
-                return Err(error.into());
-            }
-            Ok(TlsTransport::new(stream, info))
-        };
         Self(Box::pin(async move {
-            timeout_at(deadline, whole)
-                .await
-                .unwrap_or(Err(HandshakeError::TimedOut))
+            match timeout_at(deadline, handshake).await {
+                Ok(shaken) => shaken.map(TlsTransport),
+                Err(_) => Err(HandshakeError::TimedOut),
+            }
         }))
     }
 }
@@ -350,7 +259,8 @@ impl TlsConnector {
         dial("tls", async {
             let name = self.config.name_for_address(address)?;
             let (stream, info) = connect_stream(address, &self.options).await?;
-            TlsHandshake::connect(&self.config, stream, name, info).await
+            let connecting = TlsStream::connect(&self.config, Io(stream), name, info);
+            TlsHandshake::new(connecting, deadline(self.config.rules())).await
         })
         .await
     }

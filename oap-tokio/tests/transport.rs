@@ -138,7 +138,8 @@ async fn a_socket_that_takes_nothing_is_felt() {
     let taken = poll_fn(|cx| client.poll_write(cx, &mut data))
         .await
         .unwrap();
-    assert_eq!(taken, 256 * 1024);
+    // A block of records, and no more.
+    assert!((64 * 1024..=128 * 1024).contains(&taken), "{taken}");
     assert_eq!(data.remaining(), MIB - taken);
     assert!(
         poll_once(|cx| client.poll_write(cx, &mut data))

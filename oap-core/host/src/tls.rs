@@ -1,15 +1,16 @@
 //! TLS 1.3, by rustls on aws-lc-rs: configurations, and what a handshake has to satisfy.
 //!
-//! An adapter runs the handshake on its streams with [`TlsServerConfig::rustls_config`] or
-//! [`TlsClientConfig::rustls_config`] under a buffer of [`BUFFER_LIMIT`], and asks the [`Rules`]
-//! about its end. QUIC takes the same configurations.
+//! An adapter supplies a [`ByteStream`], on which a [`TlsStream`] shakes hands and becomes a
+//! transport. QUIC takes the same configurations.
 
 mod builder;
 mod client;
 mod error;
 mod keys;
+mod records;
 mod server;
 mod silent;
+mod stream;
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,13 +25,10 @@ pub use client::{ClientSide, TlsClientConfig, TlsClientConfigBuilder};
 pub use error::TlsError;
 pub use server::{ServerSide, TlsServerConfig, TlsServerConfigBuilder};
 pub use silent::Silent;
+pub use stream::{ByteStream, TlsStream};
 
 /// The application protocol that OAP/1 negotiates (OAP-11-2).
 pub const ALPN: &[u8] = b"oap/1";
-
-/// Bytes that rustls may hold encrypted for a socket that takes no more. Its default of 64 KiB
-/// splits a chunk with its header into an extra record and an extra write.
-pub const BUFFER_LIMIT: usize = 256 * 1024;
 
 /// Time for a handshake unless set otherwise.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

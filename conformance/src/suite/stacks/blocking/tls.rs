@@ -12,7 +12,7 @@ use oap_core::Timestamp;
 use oap_core::driver::{
     Accepted, Clock, ConnectionInfo, HandshakeError, Listener, Runtime, Transport,
 };
-use oap_host::tls::{BUFFER_LIMIT, Rules, TlsClientConfig, TlsReloader, describe};
+use oap_host::tls::{Rules, TlsClientConfig, TlsReloader, describe};
 use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::listen::StdListener;
@@ -20,6 +20,10 @@ use super::pipe::Pipe;
 use super::runtime::{BlockingClock, BlockingRuntime};
 use super::socket::Socket;
 use super::transport::StdTransport;
+
+/// Bytes that rustls may hold encrypted for a socket that takes no more. Its default of 64 KiB splits
+/// a chunk with its header into an extra record and an extra write.
+const BUFFER_LIMIT: usize = 256 * 1024;
 
 /// A handshake under way, on whichever side.
 pub(super) struct Handshake {
