@@ -58,6 +58,12 @@ impl LaneState {
         }
     }
 
+    const fn closed(max_frame: u32) -> Self {
+        let mut state = Self::new(max_frame);
+        state.open = false;
+        state
+    }
+
     /// Whether anything waits that is encoded or may be.
     #[inline]
     fn has_output(&self) -> bool {
@@ -218,10 +224,7 @@ impl Lanes {
     fn open_other(&mut self, lane: Lane, max_frame: u32) -> bool {
         let at = usize::from(lane.0) - 1;
         if at >= self.others.len() {
-            let closed = || LaneState {
-                open: false,
-                ..LaneState::new(max_frame)
-            };
+            let closed = || LaneState::closed(max_frame);
             self.others.resize_with(at + 1, closed);
         }
         if let Some(state) = self.others.get_mut(at).filter(|state| !state.open) {
@@ -319,8 +322,7 @@ impl Lanes {
         let stalled = usize::from(state.stalled);
         *state = LaneState {
             dirty: state.dirty,
-            open: false,
-            ..LaneState::new(max_frame)
+            ..LaneState::closed(max_frame)
         };
         self.stalled -= stalled;
         obligations

@@ -21,10 +21,8 @@ const BEYOND_WINDOW: Violation = Violation::exchange(
     "OAP-6-13",
     "payload beyond the window",
 );
-const DRAINING: Violation = Violation {
-    code: Code::UNAVAILABLE,
-    ..Violation::exchange(Reason::Draining, "OAP-4-12", "the connection is draining")
-};
+const DRAINING: Violation =
+    Violation::exchange(Reason::Draining, "OAP-4-12", "the connection is draining");
 const OVER_CAPACITY: Violation = Violation::exchange(
     Reason::OverCapacity,
     "OAP-3-16",

@@ -315,8 +315,7 @@ impl Connection {
             return;
         }
         let done = !self.config.explicit_release || exchange.marks.has(Marks::RELEASED);
-        if done && exchange.marks.has(Marks::PEER_FINISHED) && self.life == Life::Open && !self.eof
-        {
+        if done && exchange.marks.has(Marks::PEER_FINISHED) {
             self.forget(slot);
         } else {
             self.finish_at_server(slot, done);

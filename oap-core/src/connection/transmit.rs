@@ -148,7 +148,6 @@ impl Connection {
         let Some(queued) = exchange.queue.pop_front() else {
             return;
         };
-        let before = exchange.queued;
         exchange.queued -= queued.bytes.len();
         if let Some(rest) = self.encode_chunk(slot, queued) {
             let exchange = self.exchanges.get_mut(slot);
@@ -160,10 +159,7 @@ impl Connection {
         }
         let room = self.config.limits.send_buffer() as usize;
         let exchange = self.exchanges.get_mut(slot);
-        if exchange.marks.has(Marks::WANTS_ROOM)
-            && exchange.queued < room
-            && exchange.queued < before
-        {
+        if exchange.marks.has(Marks::WANTS_ROOM) && exchange.queued < room {
             exchange.marks.clear(Marks::WANTS_ROOM);
             self.events.push_back(Event::Writable { id });
         }
@@ -203,8 +199,8 @@ impl Connection {
         let exchange = self.exchanges.get_mut(slot);
         let whole = queued.flags.contains(Flags::COMP);
         let mut take = queued.bytes.len();
-        if !whole && take > self.max_chunk {
-            take = self.max_chunk;
+        if !whole {
+            take = take.min(self.max_chunk);
         }
         let windowed = exchange.marks.has(Marks::WINDOWED) && queued.credited;
         if windowed && take > exchange.send.credit() {

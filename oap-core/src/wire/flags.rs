@@ -11,7 +11,7 @@ impl Flags {
     /// No bit.
     pub const NONE: Self = Self(0);
     /// The frame belongs to the requester's half.
-    pub const REQ: Self = Self(1 << 0);
+    pub const REQ: Self = Self(1);
     /// The frame belongs to the answer.
     pub const RESP: Self = Self(1 << 1);
     /// The frame is a server event, or on app 0 a control message.
@@ -118,6 +118,14 @@ impl fmt::Debug for Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_with_its_own_members_is_the_same_set() {
+        let both = Flags::REQ.with(Flags::START);
+        assert_eq!(both.with(Flags::START), both);
+        assert_eq!(both | Flags::REQ, both);
+        assert_eq!(both.without(Flags::START).without(Flags::START), Flags::REQ);
+    }
 
     #[test]
     fn names_follow_the_bits() {

@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
         // The recursion is bounded: every level below passes `open`, which counts.
         match self.next_token() {
             Some(b'{') => {
-                let number = self.opened + 1;
+                let number = self.opened;
                 self.object(|key, value| {
                     seen(number, key);
                     value.skip_with(seen)
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         if !self.eat(bracket) {
             return Err(self.mismatch());
         }
-        if self.depth == MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return Err(Fault::TooDeep);
         }
         self.depth += 1;
