@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use oap_core::{CloseReason, Code, Config, Consume, Event, Fin, Lane, Reason, Verdict};
+use oap_core::{
+    CloseReason, Code, Config, Consume, Event, Fin, Head, Lane, Reason, SendError, Verdict,
+};
 
 use self::support::*;
 
@@ -102,8 +104,9 @@ fn a_drained_server_waits_for_its_client_to_close() {
     // What the client had sent before it read that is refused, not lost.
     server.feed(&request(1, b"late"));
     assert_error(&server.one_frame(), 503, Reason::Draining, 1, APP, 0);
+    server.advance(Duration::from_millis(999));
     assert!(!server.conn.is_closed());
-    server.advance(Duration::from_millis(1_001));
+    server.advance(Duration::from_millis(2));
     let events = server.events();
     let closed = Event::Closed(CloseReason::Drained);
     assert!(
@@ -234,4 +237,40 @@ fn a_payload_behind_a_capability_is_whole_however_large() {
         assert_eq!(payload.wire_bytes()[..], body);
     }
     server.assert_silent();
+}
+
+// OAP-10-10
+#[test]
+fn what_a_client_says_of_its_own_is_no_obligation() {
+    let mut client = Endpoint::client_told(ALL_FEATURES);
+    let ids: Vec<_> = (0..64).map(|_| client.stream(b"question")).collect();
+    for id in ids {
+        let exchange = client.conn.exchange(id).expect("it is open");
+        exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+    }
+    assert!(client.conn.interest().read);
+    assert_eq!(client.frames().len(), 64);
+    // Nor does it count against what the peer makes us answer afterwards.
+    let pings: Vec<Raw> = (1..=63).map(ping).collect();
+    client.feed_all(&pings);
+    assert!(client.conn.interest().read);
+    client.feed(&ping(64));
+    assert!(!client.conn.interest().read);
+}
+
+// OAP-11-9
+#[test]
+fn a_first_lane_that_was_reset_takes_no_request_until_it_is_there_again() {
+    let mut client = Endpoint::client_with(|config| config.multi_lane = true);
+    client.ask(b"question");
+    client.conn.handle_reset(Lane::FIRST, client.now);
+    client.events();
+    let ask = |client: &mut Endpoint| {
+        let body = b"question".as_slice().into();
+        let head = Head::new(APP);
+        client.conn.request(client.now, head, body, Fin::End).err()
+    };
+    assert_eq!(ask(&mut client), Some(SendError::NoLane));
+    client.feed_bytes(Lane::FIRST, b"");
+    assert_eq!(ask(&mut client), None);
 }

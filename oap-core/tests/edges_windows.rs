@@ -125,3 +125,72 @@ fn a_parked_frame_gives_its_room_back_when_it_is_denied() {
     let refusal = server.one_frame();
     assert_eq!(flags_code(&refusal), (RESP | END, 401));
 }
+
+/// A client whose answer begins with `first` and goes on with `then` after it was given up.
+fn given_up_between(first: Option<&Raw>, then: &Raw) -> Endpoint {
+    let mut client = Endpoint::client_told("{}");
+    let id = client.stream(b"question");
+    first.into_iter().for_each(|first| client.feed(first));
+    let exchange = client.conn.exchange(id).expect("it is open");
+    exchange.cancel(Code::TIMEOUT, Reason::Cancelled);
+    client.frames();
+    client.feed(then);
+    client
+}
+
+// OAP-3-18 OAP-6-3
+#[test]
+fn a_later_frame_that_asks_for_an_ack_gets_one_when_it_is_discarded() {
+    let part = |flags| frame(RESP | flags, 1).code(200).payload(b"part");
+    for (first, then, acks) in [
+        (Some(part(ACK_REQ)), part(ACK_REQ), 1),
+        (Some(part(ACK_REQ)), part(NONE), 0),
+        (None, part(ACK_REQ), 0),
+    ] {
+        let mut client = given_up_between(first.as_ref(), &then);
+        assert_eq!(client.frames().len(), acks, "{first:?} {then:?}");
+        assert_eq!(client.conn.counters().late_frames, 1);
+    }
+}
+
+// OAP-6-7 OAP-6-13
+#[test]
+fn only_the_error_that_ends_an_answer_needs_no_credit() {
+    for (flags, code, allowed) in [(END, 500, true), (END, 200, false), (NONE, 500, false)] {
+        let mut client = Endpoint::client_told("{}");
+        let id = client.stream(b"question");
+        let whole = frame(RESP | ACK_REQ, 1)
+            .code(200)
+            .payload(&pattern(131_072));
+        client.feed(&whole);
+        client.events();
+        let body = error_json("internal", 1);
+        client.feed(&frame(RESP | flags, 1).code(code).payload(body.as_bytes()));
+        let event = client.one_event();
+        if allowed {
+            assert!(
+                matches!(event, Event::Data { fin: Fin::End, .. }),
+                "{event:?}"
+            );
+        } else {
+            let (ended, violation) = ended_for(&event);
+            assert_eq!((ended, violation.reason), (id, Reason::CreditViolation));
+        }
+    }
+}
+
+// OAP-6-16
+#[test]
+fn the_first_windowed_frame_of_an_answer_needs_room_for_its_bytes_alone() {
+    let mut client = Endpoint::client_told_with("{}", |config| config.limits = small_limits());
+    client.stream(b"first");
+    client.stream(b"second");
+    for _ in 0..9 {
+        client.feed(&frame(RESP, 1).code(200).payload(&pattern(3_622)));
+    }
+    assert_eq!(client.conn.held_bytes(), 32_768 - 170);
+    client.feed(&frame(RESP | ACK_REQ, 2).code(200).payload(b"small"));
+    assert_eq!(client.undecoded(), 0);
+    client.feed(&frame(RESP, 1).code(200).payload(b"small"));
+    assert!(client.undecoded() > 0, "256 bytes are charged for it");
+}

@@ -178,3 +178,52 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::Code;
+    use crate::wire::Flags;
+
+    /// A frame of `size` bytes.
+    fn frame(size: usize) -> Vec<u8> {
+        let header = Header {
+            len: (size - LEN_FIELD) as u32,
+            flags: Flags::REQ,
+            code: Code::new(0),
+            app_proto_id: 1,
+            tenant_id: 0,
+            cap_len: 0,
+            corr_id: 1,
+        };
+        let mut bytes = header.encode().to_vec();
+        bytes.resize(size, 7);
+        bytes
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_gets_the_room_of_its_block() {
+        let mut buf = BytesMut::with_capacity(1_000);
+        buf.extend_from_slice(&frame(900));
+        buf.extend_from_slice(&frame(1_000)[..60]);
+        let block = buf.as_ptr();
+        let mut decoder = Decoder::new(1_000_000);
+        drop(decoder.decode(&mut buf).unwrap().unwrap());
+        assert_eq!(buf.capacity(), 100);
+        assert_eq!(decoder.decode(&mut buf), Ok(None));
+        assert_eq!((buf.as_ptr(), buf.capacity()), (block, 1_000));
+    }
+
+    #[test]
+    fn nothing_is_moved_for_a_frame_that_has_not_begun() {
+        let mut buf = BytesMut::with_capacity(1_000);
+        buf.extend_from_slice(&frame(998));
+        let mut decoder = Decoder::new(1_000_000);
+        drop(decoder.decode(&mut buf).unwrap().unwrap());
+        decoder.make_room(&mut buf);
+        assert_eq!(buf.capacity(), 2);
+        assert!(decoder.is_waiting(3) && !decoder.is_waiting(4));
+    }
+}

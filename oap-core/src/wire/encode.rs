@@ -404,6 +404,87 @@ mod tests {
         assert_eq!(joined, drain(&mut queue, usize::MAX));
     }
 
+    /// A queue of so many inline bytes, of which so many are written.
+    fn written(inline: usize, written: usize) -> FrameQueue {
+        let mut queue = FrameQueue::new();
+        queue.push_inline(&alloc::vec![7; inline]);
+        queue.advance(written);
+        queue
+    }
+
+    #[test]
+    fn a_written_front_is_dropped_once_it_is_large_and_more_than_half() {
+        for (inline, done, dropped) in [
+            (150_000, 100_000, true),
+            (200_000, 100_000, false),
+            (200_000, 70_000, false),
+            (100_000, KEEP_CAPACITY, false),
+            (100_000, KEEP_CAPACITY + 1, true),
+            (100, 99, false),
+        ] {
+            let queue = written(inline, done);
+            let head = if dropped { 0 } else { done };
+            assert_eq!(queue.head, head, "{done} of {inline}");
+            assert_eq!(queue.chunk().len(), inline - done);
+        }
+    }
+
+    #[test]
+    fn an_emptied_buffer_is_kept_up_to_64_kib() {
+        assert!(written(60_000, 60_000).inline.capacity() >= 60_000);
+        assert_eq!(written(65_537, 65_537).inline.capacity(), 0);
+        let mut queue = FrameQueue::new();
+        queue.inline = Vec::with_capacity(KEEP_CAPACITY);
+        queue.push_inline(b"x");
+        queue.advance(1);
+        assert_eq!(queue.inline.capacity(), KEEP_CAPACITY);
+    }
+
+    #[test]
+    fn trimming_gives_an_empty_buffer_back_and_forgets_no_progress() {
+        let mut queue = written(1_000, 999);
+        queue.trim();
+        assert_eq!(queue.remaining(), 1);
+        queue.advance(1);
+        queue.trim();
+        assert_eq!(queue.inline.capacity(), 0);
+        assert!(queue.take_advanced());
+        queue.advance(0);
+        assert!(!queue.take_advanced());
+    }
+
+    #[test]
+    fn a_short_capability_is_copied_and_a_long_one_is_not() {
+        for (size, parts) in [(256, 0), (257, 1)] {
+            let cap = Bytes::from(alloc::vec![1; size]);
+            let header = Header {
+                len: MIN_LEN + size as u32,
+                flags: Flags::REQ | Flags::START,
+                code: Code::OK,
+                app_proto_id: 1,
+                tenant_id: 0,
+                cap_len: size as u16,
+                corr_id: 1,
+            };
+            let mut queue = FrameQueue::new();
+            queue.push(&header, cap, Bytes::new());
+            assert_eq!(queue.parts.len(), parts);
+            assert_eq!(drain(&mut queue, usize::MAX)[37..], alloc::vec![1; size]);
+        }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn no_slice_is_empty() {
+        let mut queue = FrameQueue::new();
+        push(&mut queue, 1, Bytes::from(alloc::vec![7; 5_000]));
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(queue.chunks_vectored(&mut slices), 2);
+        queue.advance(37);
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(queue.chunks_vectored(&mut slices), 1);
+    }
+
     #[test]
     fn past_the_end_is_the_end() {
         let whole = drain(&mut filled(), usize::MAX);

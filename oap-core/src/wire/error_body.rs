@@ -303,6 +303,34 @@ mod tests {
         assert_eq!(core::str::from_utf8(&out), Ok(expected));
     }
 
+    #[test]
+    fn a_body_without_escapes_takes_one_allocation_of_its_size() {
+        for retry in [None, Some(7), Some(1_500)] {
+            let mut out = Vec::new();
+            write_error_body(&mut out, Reason::Timeout, "too late", 65, retry);
+            assert_eq!(out.capacity(), out.len(), "{retry:?}");
+        }
+    }
+
+    // OAP-9-5
+    #[test]
+    fn a_body_of_4_096_bytes_is_read_and_a_longer_one_is_not() {
+        let body = |size: usize| {
+            let mut body = br#"{"code":"timeout"}"#.to_vec();
+            body.resize(size, b' ');
+            ErrorBody::parse(&body)
+        };
+        assert_eq!(body(4_096), Some(ErrorBody::new(Reason::Timeout, "", 0)));
+        assert_eq!(body(4_097), None);
+    }
+
+    #[test]
+    fn a_reason_reads_as_its_name() {
+        for name in ["timeout", "of_the_future"] {
+            assert_eq!(alloc::format!("{}", ReasonName::from(name)), name);
+        }
+    }
+
     // OAP-9-5
     #[test]
     fn only_the_code_is_needed() {

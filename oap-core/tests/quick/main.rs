@@ -19,6 +19,10 @@ mod edges_counters;
 mod edges_ends;
 #[path = "../edges_getters.rs"]
 mod edges_getters;
+#[path = "../edges_output.rs"]
+mod edges_output;
+#[path = "../edges_pauses.rs"]
+mod edges_pauses;
 #[path = "../edges_values.rs"]
 mod edges_values;
 #[path = "../edges_windows.rs"]

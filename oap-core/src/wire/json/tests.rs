@@ -27,6 +27,7 @@ fn only_rfc_8259_is_json() {
         "-0.5e+7",
         " [ ] ",
         r#"{"a":[1,{"b":null}],"":true}"#,
+        "[true,false,null]",
         r#""\ud83d\ude00\/""#,
     ] {
         assert_eq!(check(good.as_bytes()), Ok(()), "{good}");
@@ -84,6 +85,10 @@ fn eight_levels_are_the_most() {
         );
     }
     assert_eq!(check(b"[[[[[[[[]]]]]]],[[[[[[[]]]]]]]]"), Ok(()));
+    let siblings = |one: &str| format!("[{}{one}]", format!("{one},").repeat(20));
+    for one in ["[]", "[0]", "{}", r#"{"a":0}"#] {
+        assert_eq!(check(siblings(one).as_bytes()), Ok(()), "{one}");
+    }
 }
 
 #[test]
@@ -117,6 +122,24 @@ fn strings_compare_as_they_read_unescaped() {
         seen[0].one_of(&["x", "ab\u{1f600}\n"]),
         Some("ab\u{1f600}\n")
     );
+}
+
+#[test]
+fn what_is_nothing_but_escapes_comes_back() {
+    for text in ["", "\"\"", "\\\\", "\u{1}\u{1f}"] {
+        let mut out = Vec::new();
+        push_string(&mut out, text, 100);
+        assert_eq!(string(&out).to_owned(), text);
+    }
+}
+
+#[test]
+fn digests_tell_most_strings_apart() {
+    let digest = |text: &str| string(text.as_bytes()).digest();
+    assert_eq!(digest(r#""a\u0062""#), digest(r#""ab""#));
+    assert_ne!(digest(r#""ab""#), digest(r#""ba""#));
+    // Two words that FNV-1a is known to confuse.
+    assert_eq!(digest(r#""costarring""#), digest(r#""liquid""#));
 }
 
 /// Text that is often JSON, or nearly so.
