@@ -25,7 +25,10 @@ pub use failure::{Failure, exit};
 pub use host::server_main;
 pub use loops::RuntimeName;
 pub use oap_tokio::config::Backend;
-pub use report::{Asked, Negotiated, Offer, Report, Requests, Spread};
+pub use report::{
+    Asked, HandshakeCounts, HandshakeReport, HandshakesAsked, Negotiated, Offer, Report, Requests,
+    Spread,
+};
 pub use soak::{Heap, SoakReport, SoakVerdict, Trend};
 pub use target::Target;
 pub use usage::Usage;

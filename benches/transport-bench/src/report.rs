@@ -1,5 +1,6 @@
 //! The report of a run, for people and for programs.
 
+mod handshakes;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::Usage;
 use crate::load::{LoadOptions, Machine, Recorder, Shape, Times};
+pub use handshakes::{HandshakeCounts, HandshakeReport, HandshakesAsked};
 
 /// What a run was asked for, met and measured.
 #[derive(Clone, Debug, Serialize)]
@@ -208,6 +210,13 @@ impl Report {
         requests.answered > 0
             && requests.answered == requests.intended
             && requests.connections_lost == 0
+    }
+
+    /// What is wrong with a run that is not clean, in one line.
+    pub fn fault(&self) -> Option<String> {
+        let (answered, intended) = (self.requests.answered, self.requests.intended);
+        (!self.is_clean())
+            .then(|| format!("not every request was answered well: {answered} of {intended}"))
     }
 }
 

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use ::tokio::sync::oneshot;
 use futures_util::future::{Either, select};
 use oap_core::driver::{Clock, Runtime};
-use oap_tokio::config::{AnyTransport, SetupError};
+use oap_tokio::config::{AnyTransport, Settings, SetupError};
 use oap_tokio::{HandshakeError, TlsClientConfig};
 
 pub(super) use self::smol::SmolEngine;
 pub(super) use self::tokio::TokioEngine;
-use super::LoadOptions;
+use crate::Target;
 
 /// One thread's event loop.
 pub(super) trait Engine: Clone + Send + Sync + 'static {
     type Runtime: Runtime;
-    type Connector: Send + Sync;
+    type Connector: Send + Sync + 'static;
     type Alarm: Alarm;
 
     /// Makes an event loop and runs `work` to its end on it.
@@ -35,7 +35,8 @@ pub(super) trait Engine: Clone + Send + Sync + 'static {
     /// Prepares to connect to the target; `tls` goes with the backends that need it.
     fn connector(
         &self,
-        options: &LoadOptions,
+        settings: &Settings,
+        target: &Target,
         tls: Option<TlsClientConfig>,
     ) -> Result<Self::Connector, SetupError>;
 

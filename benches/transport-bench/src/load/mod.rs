@@ -8,36 +8,34 @@
 mod connect;
 mod engine;
 mod exchange;
+mod handshakes;
 mod line;
+mod pace;
 mod payload;
 mod recorder;
 mod schedule;
+mod threads;
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use oap_tokio::TlsClientConfig;
 use oap_tokio::config::Settings;
-use tokio::sync::oneshot;
 
-use crate::{Failure, Negotiated, Report, RuntimeName, Target, Usage};
-use connect::Established;
+use crate::{Failure, Report, RuntimeName, Target, Usage};
+use connect::{Established, Line};
 use engine::{Engine, SmolEngine, TokioEngine};
+pub use handshakes::{HandshakeOptions, HandshakeTally, Handshakes, run as run_handshakes};
+use pace::Pace;
 use payload::Payloads;
 pub use recorder::{Recorder, Times};
 pub use schedule::Schedule;
+use threads::{Common, Finished, Job, Shared};
 
 /// How long requests that were due in time may still take when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a connection may take to close after the run.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
-/// Between the last connection and the first request, so that every thread is ready for it.
-const LEAD: Duration = Duration::from_millis(20);
-/// Between two looks at the threads.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,39 +108,63 @@ fn run_on<E: Engine>(options: &LoadOptions) -> Result<Report, Failure> {
             ..options.clone()
         },
     });
-    let workers = (0..threads)
-        .map(|index| Worker::start::<E>(&plan, index))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut negotiated = Negotiated::default();
-    let mut connects = Recorder::spread();
-    for worker in &workers {
-        let made = worker.established()?;
-        negotiated.merge(&made.negotiated);
-        connects.merge(&made.times);
-    }
-    let before = Machine::now(&plan.options)?;
-    let began = Instant::now() + LEAD;
-    let mut sum = Recorder::new(began);
-    let running: Vec<_> = workers
-        .into_iter()
-        .map(|worker| worker.begin(began))
-        .collect();
-    watch(&running, &plan, began);
-    for (join, recorder) in running {
-        join.join()
-            .map_err(|_| Failure::run("a load thread panicked"))?
-            .map_err(|error| Failure::run(format!("a load thread has no event loop: {error}")))?;
-        sum.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-    let used = Machine::now(&plan.options)?.since(before);
+    let common = Common {
+        threads,
+        duration: options.duration,
+        progress: options.progress,
+        server: options.server,
+    };
+    let Finished {
+        established,
+        began,
+        tally,
+        used,
+    } = threads::run::<E, _>(&plan, common)?;
     Ok(Report::new(
         &plan.options,
-        negotiated,
-        &connects,
-        &sum,
+        established.negotiated,
+        &established.times,
+        &tally,
         began,
         used,
     ))
+}
+
+/// A thread's connections, and what has made them.
+struct Ready<E: Engine> {
+    connector: E::Connector,
+    lines: Vec<Line>,
+}
+
+impl<E: Engine> Job<E> for Plan {
+    type Ready = Ready<E>;
+    type Tally = Recorder;
+
+    async fn prepare(&self, engine: &E, thread: usize) -> Result<(Ready<E>, Established), Failure> {
+        let (lines, connector, established) = connect::establish(engine, self, thread).await?;
+        Ok((Ready { connector, lines }, established))
+    }
+
+    async fn perform(
+        self: Arc<Self>,
+        engine: &E,
+        thread: usize,
+        ready: Ready<E>,
+        began: Instant,
+        tally: Shared<Recorder>,
+    ) {
+        let pace = Pace {
+            schedule: self.schedule,
+            duration: self.options.duration,
+            threads: self.options.threads,
+            thread,
+            began,
+        };
+        line::drive_all(engine, &self, pace, ready.lines, tally).await;
+        engine
+            .timeout(CLOSE_TIME, E::wait_idle(&ready.connector))
+            .await;
+    }
 }
 
 /// What client and server use of the machine.
@@ -155,10 +177,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    fn now(options: &LoadOptions) -> Result<Self, Failure> {
+    fn now(server: Option<u32>) -> Result<Self, Failure> {
         Ok(Self {
             client: Usage::own(),
-            server: options.server.map(Usage::of).transpose()?,
+            server: server.map(Usage::of).transpose()?,
         })
     }
 
@@ -169,98 +191,4 @@ impl Machine {
             server: self.server.zip(earlier.server).map(since),
         }
     }
-}
-
-type SharedRecorder = Arc<Mutex<Recorder>>;
-type Running = (JoinHandle<io::Result<()>>, SharedRecorder);
-
-/// A thread with its share of the connections.
-struct Worker {
-    join: JoinHandle<io::Result<()>>,
-    made: mpsc::Receiver<Result<Established, Failure>>,
-    begin: oneshot::Sender<Instant>,
-    recorder: SharedRecorder,
-}
-
-impl Worker {
-    fn start<E: Engine>(plan: &Arc<Plan>, index: usize) -> Result<Self, Failure> {
-        let failed = |error| Failure::run(format!("a load thread cannot start: {error}"));
-        let recorder = Arc::new(Mutex::new(Recorder::new(Instant::now())));
-        let (made_by, made) = mpsc::channel();
-        let (begin, begun) = oneshot::channel();
-        let (plan, recording) = (plan.clone(), recorder.clone());
-        let work = move |engine: E| async move {
-            let (lines, connector) = match connect::establish(&engine, &plan, index).await {
-                Ok((lines, connector, established)) => {
-                    let _ = made_by.send(Ok(established));
-                    (lines, connector)
-                }
-                Err(failure) => {
-                    let _ = made_by.send(Err(failure));
-                    return;
-                }
-            };
-            // No beginning: another thread has failed, and the run with it.
-            if let Ok(began) = begun.await {
-                line::drive_all(&engine, &plan, lines, index, began, recording).await;
-                engine.timeout(CLOSE_TIME, E::wait_idle(&connector)).await;
-            }
-        };
-        let join = thread::Builder::new()
-            .name(format!("load-{index}"))
-            .spawn(move || E::run(work))
-            .map_err(failed)?;
-        Ok(Self {
-            join,
-            made,
-            begin,
-            recorder,
-        })
-    }
-
-    fn established(&self) -> Result<Established, Failure> {
-        self.made
-            .recv()
-            .unwrap_or_else(|_| Err(Failure::run("a load thread has no event loop")))
-    }
-
-    fn begin(self, began: Instant) -> Running {
-        // A thread that is gone is noticed when it is joined.
-        let _ = self.begin.send(began);
-        (self.join, self.recorder)
-    }
-}
-
-/// Shows progress until all threads are done. Without a terminal nothing is shown.
-fn watch(running: &[Running], plan: &Plan, began: Instant) {
-    let total = plan.options.duration;
-    let length = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
-    let target = match plan.options.progress {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    if let Ok(style) = ProgressStyle::with_template("[{bar:40}] {msg}") {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    while running.iter().any(|(join, _)| !join.is_finished()) {
-        thread::sleep(TICK);
-        if !bar.is_hidden() {
-            let passed = began.elapsed().min(total);
-            let answered: u64 = running
-                .iter()
-                .map(|(_, recorder)| {
-                    let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
-                    recorder.answered()
-                })
-                .sum();
-            bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(length));
-            bar.set_message(format!(
-                "{:.0} of {:.0} s, {answered} answered",
-                passed.as_secs_f64(),
-                total.as_secs_f64()
-            ));
-        }
-    }
-    bar.finish_and_clear();
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::exchange::Done;
+use super::threads::Tally;
 
 /// Longest time that is told apart, in microseconds; longer ones count as this.
 const LONGEST: u64 = 600_000_000;
@@ -14,13 +15,15 @@ const LONGEST: u64 = 600_000_000;
 #[derive(Clone, Debug)]
 pub struct Times(Histogram<u64>);
 
-impl Times {
-    fn new() -> Self {
+impl Default for Times {
+    fn default() -> Self {
         // The bounds are constants that the histogram takes.
         let histogram = Histogram::new_with_bounds(1, LONGEST, 3);
         Self(histogram.unwrap_or_else(|_| unreachable!("bounds of a histogram")))
     }
+}
 
+impl Times {
     /// Adds one.
     pub fn record(&mut self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(LONGEST);
@@ -79,8 +82,8 @@ impl Recorder {
     /// Nothing yet, at `now`.
     pub fn new(now: Instant) -> Self {
         Self {
-            latency: Times::new(),
-            delay: Times::new(),
+            latency: Times::default(),
+            delay: Times::default(),
             bytes: 0,
             errors: BTreeMap::new(),
             mismatched: 0,
@@ -89,11 +92,6 @@ impl Recorder {
             connections_lost: 0,
             last: now,
         }
-    }
-
-    /// Times alone.
-    pub(super) fn spread() -> Times {
-        Times::new()
     }
 
     /// Requests that were echoed.
@@ -133,6 +131,20 @@ impl Recorder {
     }
 }
 
+impl Tally for Recorder {
+    fn new(began: Instant) -> Self {
+        Self::new(began)
+    }
+
+    fn answered(&self) -> u64 {
+        self.answered()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.merge(other);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +178,7 @@ mod tests {
 
     #[test]
     fn times_beyond_the_bounds_count_as_the_bounds() {
-        let mut times = Times::new();
+        let mut times = Times::default();
         times.record(Duration::ZERO);
         times.record(Duration::from_secs(100_000));
         assert_eq!(times.histogram().min(), 1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Negotiated, Report, Spread};
+use super::{HandshakeReport, Negotiated, Report, Spread};
 use crate::Usage;
 
 /// The report as a person reads it.
@@ -58,29 +58,56 @@ impl fmt::Display for Report {
         write_spread(f, "connect", self.connect_us)?;
         write_spread(f, "start delay", self.start_delay_us)?;
         write_spread(f, "latency", self.latency_us)?;
-        self.write_usage(f, "client", self.client)?;
-        self.write_usage(f, "server", self.server)
+        let answered = requests.answered;
+        write_usage(f, "client", self.client, answered, "request")?;
+        write_usage(f, "server", self.server, answered, "request")
     }
 }
 
-impl Report {
-    fn write_usage(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        name: &str,
-        usage: Option<Usage>,
-    ) -> fmt::Result {
-        let Some(usage) = usage else { return Ok(()) };
-        let each = usage.cpu_s / self.requests.answered.max(1) as f64 * 1e6;
+/// The report as a person reads it.
+impl fmt::Display for HandshakeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (config, counts) = (&self.config, &self.handshakes);
+        writeln!(f, "target       {}", config.target)?;
+        writeln!(f, "negotiated   {}", self.negotiated)?;
+        let kind = config.handshakes.as_str();
+        let pace = match config.rps {
+            0 => "closed loop".to_owned(),
+            rate => format!("{rate} handshakes/s"),
+        };
         writeln!(
             f,
-            "{name:<12} {:.2} s of CPU, {each:.1} us a request; {:.1} MiB at most; \
-             {} + {} switches",
-            usage.cpu_s,
-            usage.peak_resident_bytes as f64 / 1_048_576.0,
-            usage.voluntary_switches,
-            usage.involuntary_switches
-        )
+            "load         {kind} handshakes, {pace}, {} places, {} s, {} threads of {}",
+            config.conns, config.duration_s, config.threads, config.runtime
+        )?;
+        writeln!(
+            f,
+            "handshakes   {} intended, {} completed, {} failed, {} unfinished, {} dropped",
+            counts.intended, counts.completed, counts.failed, counts.unfinished, counts.dropped
+        )?;
+        writeln!(
+            f,
+            "kind         {} resumed, {} full{}",
+            counts.resumed,
+            counts.full,
+            match counts.of_other_kind(config.handshakes) {
+                0 => String::new(),
+                other => format!(": {other} are not {kind}"),
+            }
+        )?;
+        for (reason, count) in &self.errors {
+            writeln!(f, "error        {reason} {count}")?;
+        }
+        writeln!(
+            f,
+            "rate         {:.1} handshakes/s, in {:.2} s",
+            self.rate_per_s, self.elapsed_s
+        )?;
+        write_spread(f, "start delay", self.start_delay_us)?;
+        write_spread(f, "TCP and TLS", self.tls_us)?;
+        write_spread(f, "HELLO", self.hello_us)?;
+        write_usage(f, "client", self.client, counts.completed, "handshake")?;
+        write_usage(f, "server", self.server, counts.completed, "handshake")
     }
 }
 
@@ -98,6 +125,25 @@ impl fmt::Display for Negotiated {
         }
         Ok(())
     }
+}
+
+fn write_usage(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    usage: Option<Usage>,
+    count: u64,
+    unit: &str,
+) -> fmt::Result {
+    let Some(usage) = usage else { return Ok(()) };
+    let each = usage.cpu_s / count.max(1) as f64 * 1e6;
+    writeln!(
+        f,
+        "{name:<12} {:.2} s of CPU, {each:.1} us a {unit}; {:.1} MiB at most; {} + {} switches",
+        usage.cpu_s,
+        usage.peak_resident_bytes as f64 / 1_048_576.0,
+        usage.voluntary_switches,
+        usage.involuntary_switches
+    )
 }
 
 fn write_spread(f: &mut fmt::Formatter<'_>, name: &str, times: Option<Spread>) -> fmt::Result {

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use oap_smol::config::{AnyTransport, Connector, SetupError};
+use oap_smol::config::{AnyTransport, Connector, Settings, SetupError};
 use oap_smol::{HandshakeError, SmolRuntime, TlsClientConfig};
 use smol::{Executor, Timer};
 
 use super::{Alarm, Engine};
-use crate::load::LoadOptions;
+use crate::Target;
 
 #[derive(Clone)]
 pub(in crate::load) struct SmolEngine(SmolRuntime);
@@ -36,10 +36,11 @@ impl Engine for SmolEngine {
 
     fn connector(
         &self,
-        options: &LoadOptions,
+        settings: &Settings,
+        target: &Target,
         tls: Option<TlsClientConfig>,
     ) -> Result<Connector, SetupError> {
-        let (settings, target) = (&options.settings, options.target.to_library());
+        let target = target.to_library();
         match tls {
             Some(tls) => Connector::with_tls(settings, target, tls),
             None => Connector::new(settings, target),

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::io;
 use std::time::Instant;
 
-use oap_tokio::config::{AnyTransport, Connector, SetupError};
+use oap_tokio::config::{AnyTransport, Connector, Settings, SetupError};
 use oap_tokio::{HandshakeError, TlsClientConfig, TokioRuntime};
 #[cfg(target_os = "linux")]
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 
 use super::{Alarm, Engine};
-use crate::load::LoadOptions;
+use crate::Target;
 
 #[derive(Clone)]
 pub(in crate::load) struct TokioEngine(TokioRuntime);
@@ -37,10 +37,11 @@ impl Engine for TokioEngine {
 
     fn connector(
         &self,
-        options: &LoadOptions,
+        settings: &Settings,
+        target: &Target,
         tls: Option<TlsClientConfig>,
     ) -> Result<Connector, SetupError> {
-        let (settings, target) = (&options.settings, options.target.to_library());
+        let target = target.to_library();
         match tls {
             Some(tls) => Connector::with_tls(settings, target, tls),
             None => Connector::new(settings, target),
