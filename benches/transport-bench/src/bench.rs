@@ -8,10 +8,11 @@ use oap_conformance::faults;
 
 use crate::Failure;
 use crate::chaos;
+use crate::compare;
 use crate::failure::{exit_with, matches, refused};
 use crate::soak::{self, Heap};
 
-/// Runs that take long, or that are unkind to the server.
+/// Runs that take long, that are unkind to the server, or that compare it with others.
 #[derive(Parser)]
 #[command(name = "transport-bench", version)]
 struct Options {
@@ -23,6 +24,7 @@ struct Options {
 enum Command {
     Soak(soak::Options),
     Chaos(chaos::Options),
+    Compare(compare::Options),
     /// Plays a part in a process of its own.
     #[command(hide = true)]
     Peer {
@@ -44,6 +46,7 @@ fn run(heap: fn() -> Heap) -> Result<u8, Failure> {
     {
         Command::Soak(options) => soak::run(&options, heap),
         Command::Chaos(options) => chaos::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Peer { arguments } => faults::run(&arguments).map(|()| 0).map_err(Failure::usage),
     }
 }

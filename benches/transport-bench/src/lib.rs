@@ -5,6 +5,7 @@ mod bench;
 mod certificate;
 mod chaos;
 mod client;
+mod compare;
 mod cpu;
 mod failure;
 mod host;
