@@ -1,21 +1,21 @@
 //! The load generators' command line.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod told;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, value_parser};
 use oap_tokio::TlsClientConfig;
 use oap_tokio::config::{Backend, Loader, Settings, flags, from_matches};
-use serde::Serialize;
 
 use crate::failure::{matches, refused};
 use crate::load::{self, HandshakeOptions, Handshakes, LoadOptions, Shape};
 use crate::loops::RuntimeName;
 use crate::{Failure, HandshakeReport, MAX_CONNECTIONS, MAX_PAYLOAD, Report, Target, cores, exit};
+pub(crate) use told::OutputFile;
+use told::{Outputs, measure};
 
 /// Bytes that the windows of all exchanges of a connection may have together.
 const WINDOWS: u32 = 8 * 1024 * 1024;
@@ -57,14 +57,15 @@ struct Options {
     )]
     conns: u32,
     /// Requests per second over all connections, 0 to 10000000; 0: closed loop, as fast as --depth
-    /// allows
+    /// allows. Several rates, with commas between them, are run one after the other
     #[arg(
         long,
-        value_name = "N",
-        default_value_t = 0,
+        value_name = "N,..",
+        value_delimiter = ',',
+        default_value = "0",
         value_parser = value_parser!(u32).range(0..=10_000_000)
     )]
-    rps: u32,
+    rps: Vec<u32>,
     /// Payload of each request in bytes, 0 to 1048543
     #[arg(
         long,
@@ -119,9 +120,12 @@ struct Options {
     /// are then in the report, too
     #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..))]
     server_pid: Option<u32>,
-    /// Also write the report to this file, as JSON
+    /// Also write the report to this file, as JSON: an array of reports if there are several rates
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write tables and charts to this file, as a page for a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[arg(skip)]
     set: Vec<(&'static str, String)>,
 }
@@ -135,52 +139,15 @@ fn run(program: &'static str) -> Result<(), Failure> {
     let options = Options::parse_from_process(program)?;
     options.check()?;
     let settings = options.loader().load().map_err(Failure::faults)?;
-    // Before the run: its figures must not be lost to a bad path.
-    let json = options.json.as_deref().map(create).transpose()?;
+    let outputs = Outputs::create(options.json.as_deref(), options.html.as_deref())?;
     match options.handshakes {
-        Some(handshakes) => {
-            let report = options.run_handshakes(handshakes, settings)?;
-            tell(&report, json)?;
-            report
-                .fault()
-                .map_or(Ok(()), |fault| Err(Failure::run(fault)))
-        }
-        None => {
-            let report = options.run_requests(settings)?;
-            tell(&report, json)?;
-            report
-                .fault()
-                .map_or(Ok(()), |fault| Err(Failure::run(fault)))
-        }
+        Some(handshakes) => measure(&options.rps, outputs, |rps| {
+            options.run_handshakes(handshakes, &settings, rps)
+        }),
+        None => measure(&options.rps, outputs, |rps| {
+            options.run_requests(&settings, rps)
+        }),
     }
-}
-
-/// Writes a report to stdout, and to the file of `--json`.
-fn tell(report: &(impl Display + Serialize), json: Option<(&Path, File)>) -> Result<(), Failure> {
-    write!(io::stdout(), "{report}")
-        .map_err(|error| Failure::run(format!("stdout: cannot be written: {error}")))?;
-    let Some((path, file)) = json else {
-        return Ok(());
-    };
-    write_json(file, report)
-        .map_err(|error| Failure::run(format!("--json {}: {error}", path.display())))
-}
-
-pub(crate) fn create(path: &Path) -> Result<(&Path, File), Failure> {
-    match File::create(path) {
-        Ok(file) => Ok((path, file)),
-        Err(error) => {
-            let path = path.display();
-            Err(Failure::usage(format!(
-                "--json {path}: must be writable: {error}"
-            )))
-        }
-    }
-}
-
-pub(crate) fn write_json(mut file: File, report: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut file, report)?;
-    writeln!(file)
 }
 
 impl Options {
@@ -212,15 +179,15 @@ impl Options {
         }
     }
 
-    fn run_requests(&self, settings: Settings) -> Result<Report, Failure> {
-        let tls = self.tls(&settings, true)?;
+    fn run_requests(&self, settings: &Settings, rps: u32) -> Result<Report, Failure> {
+        let tls = self.tls(settings, true)?;
         load::run(&LoadOptions {
             target: self.target.clone(),
             runtime: self.runtime,
-            settings,
+            settings: settings.clone(),
             tls,
             conns: self.conns,
-            rps: self.rps,
+            rps,
             payload: self.payload,
             duration: Duration::from_secs(self.duration.into()),
             depth: self.depth(),
@@ -234,19 +201,20 @@ impl Options {
     fn run_handshakes(
         &self,
         handshakes: Handshakes,
-        settings: Settings,
+        settings: &Settings,
+        rps: u32,
     ) -> Result<HandshakeReport, Failure> {
         let resumed = handshakes == Handshakes::Resumed;
         let places = (0..self.conns)
-            .filter_map(|_| self.tls(&settings, resumed).transpose())
+            .filter_map(|_| self.tls(settings, resumed).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         load::run_handshakes(&HandshakeOptions {
             handshakes,
             target: self.target.clone(),
             runtime: self.runtime,
-            settings,
+            settings: settings.clone(),
             places,
-            rps: self.rps,
+            rps,
             duration: Duration::from_secs(self.duration.into()),
             threads: self.threads(),
             progress: true,
@@ -260,6 +228,11 @@ impl Options {
                 "--target {}: must be https:// for --handshakes",
                 self.target
             )));
+        }
+        if self.rps.len() > 1 && self.rps.contains(&0) {
+            return Err(Failure::usage(
+                "--rps: 0, a closed loop, must not be one of several rates",
+            ));
         }
         if self.ca.is_some() && self.insecure_no_verify {
             return Err(Failure::usage(

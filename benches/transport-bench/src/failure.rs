@@ -30,6 +30,11 @@ impl Failure {
         Self::new([what], 1)
     }
 
+    /// Several such things, never none.
+    pub fn runs(what: impl IntoIterator<Item = impl Display>) -> Self {
+        Self::new(what, 1)
+    }
+
     /// The exit status.
     pub const fn status(&self) -> u8 {
         self.status

@@ -9,6 +9,7 @@ mod compare;
 mod cpu;
 mod failure;
 mod host;
+mod html;
 pub mod load;
 mod loops;
 mod ops;
@@ -27,8 +28,8 @@ pub use host::server_main;
 pub use loops::RuntimeName;
 pub use oap_tokio::config::Backend;
 pub use report::{
-    Asked, HandshakeCounts, HandshakeReport, HandshakesAsked, Negotiated, Offer, Report, Requests,
-    Spread,
+    Asked, HandshakeCounts, HandshakeReport, HandshakesAsked, Negotiated, Offer, Point, Report,
+    Requests, Second, Spread,
 };
 pub use soak::{Heap, SoakReport, SoakVerdict, Trend};
 pub use target::Target;

@@ -1,18 +1,19 @@
 //! The report of a run, for people and for programs.
 
 mod handshakes;
+mod spread;
 mod text;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use oap_core::wire::Hello;
 use oap_tokio::ConnectionInfo;
 use serde::Serialize;
 
 use crate::Usage;
-use crate::load::{LoadOptions, Machine, Recorder, Shape, Times};
+use crate::load::{LoadOptions, Measured, Recorder, Shape, Times};
 pub use handshakes::{HandshakeCounts, HandshakeReport, HandshakesAsked};
+pub use spread::{Point, Second, Spread};
 
 /// What a run was asked for, met and measured.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +42,10 @@ pub struct Report {
     /// From the intended start to the answer, in microseconds; of what goes one way, from its last
     /// chunk to the answer; `null` without answers.
     pub latency_us: Option<Spread>,
+    /// The whole distribution of that latency.
+    pub latency_distribution: Vec<Point>,
+    /// The same latency second by second, since the beginning.
+    pub seconds: Vec<Second>,
     /// From the intended start to the actual one, in microseconds: the part of the latency that is
     /// due to this client or to its depth; `null` without answers.
     pub start_delay_us: Option<Spread>,
@@ -136,40 +141,24 @@ pub struct Requests {
     pub connections_lost: u64,
 }
 
-/// A distribution of times in microseconds, to three digits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Spread {
-    /// Mean.
-    pub mean: f64,
-    /// Median.
-    pub p50: u64,
-    /// 90th percentile.
-    pub p90: u64,
-    /// 95th percentile.
-    pub p95: u64,
-    /// 99th percentile.
-    pub p99: u64,
-    /// 99.9th percentile.
-    pub p99_9: u64,
-    /// Largest.
-    pub max: u64,
-}
-
 impl Report {
-    /// Draws up the report of a run that `sum` measured since `began`.
+    /// Draws up the report of a run.
     pub fn new(
         options: &LoadOptions,
         negotiated: Negotiated,
         connects: &Times,
-        sum: &Recorder,
-        began: Instant,
-        used: Machine,
+        measured: Measured<Recorder>,
     ) -> Self {
+        let Measured {
+            tally: sum,
+            seconds,
+            began,
+            used,
+        } = measured;
         let elapsed = sum.last.saturating_duration_since(began);
         let elapsed_s = elapsed.max(options.duration).as_secs_f64();
         let rate_per_s = sum.answered() as f64 / elapsed_s;
-        let requests = Requests::new(sum);
+        let requests = Requests::new(&sum);
         let sent_bytes_per_s = sum.bytes as f64 / elapsed_s;
         let received_bytes_per_s = match options.shape {
             Shape::OneWay => 0.0,
@@ -192,12 +181,14 @@ impl Report {
             negotiated,
             connect_us: Spread::new(connects),
             requests,
-            errors: sum.errors.clone(),
+            errors: sum.errors,
             elapsed_s,
             rate_per_s,
             sent_bytes_per_s,
             received_bytes_per_s,
             latency_us: Spread::new(&sum.latency),
+            latency_distribution: Point::all(&sum.latency),
+            seconds,
             start_delay_us: Spread::new(&sum.delay),
             client: used.client,
             server: used.server,
@@ -270,31 +261,15 @@ impl Requests {
     }
 }
 
-impl Spread {
-    /// `None` if nothing was recorded.
-    pub fn new(times: &Times) -> Option<Self> {
-        let histogram = times.histogram();
-        let at = |quantile| histogram.value_at_quantile(quantile);
-        (!histogram.is_empty()).then(|| Self {
-            mean: histogram.mean(),
-            p50: at(0.5),
-            p90: at(0.9),
-            p95: at(0.95),
-            p99: at(0.99),
-            p99_9: at(0.999),
-            max: histogram.max(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use oap_tokio::config::Loader;
 
     use super::*;
     use crate::RuntimeName;
+    use crate::load::Machine;
 
     fn report(adapt: impl FnOnce(&mut Recorder)) -> Report {
         let options = LoadOptions {
@@ -315,14 +290,14 @@ mod tests {
         let began = Instant::now();
         let mut sum = Recorder::new(began);
         adapt(&mut sum);
-        Report::new(
-            &options,
-            Negotiated::default(),
-            &sum.delay,
-            &sum,
+        let connects = sum.delay.clone();
+        let measured = Measured {
+            tally: sum,
+            seconds: Vec::new(),
             began,
-            Machine::default(),
-        )
+            used: Machine::default(),
+        };
+        Report::new(&options, Negotiated::default(), &connects, measured)
     }
 
     fn answer(sum: &mut Recorder, millis: u64) {

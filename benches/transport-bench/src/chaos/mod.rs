@@ -17,6 +17,7 @@ use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::Failure;
+use crate::client::OutputFile;
 use honest::Honest;
 use peer::Server;
 pub use report::{ChaosReport, ChaosRow, Seen};
@@ -86,7 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
     let json = options
         .json
         .as_deref()
-        .map(crate::client::create)
+        .map(|path| OutputFile::create("--json", path))
         .transpose()?;
     let bar = bar(troubles.len());
     let mut rows = Vec::new();
@@ -98,9 +99,8 @@ pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
     bar.finish_and_clear();
     let report = ChaosReport::new(options, rows);
     print!("{report}");
-    if let Some((path, file)) = json {
-        crate::client::write_json(file, &report)
-            .map_err(|error| Failure::run(format!("--json {}: {error}", path.display())))?;
+    if let Some(file) = json {
+        file.write_json(&report)?;
     }
     Ok(u8::from(!report.holds))
 }

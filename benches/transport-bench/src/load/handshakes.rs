@@ -18,7 +18,7 @@ use super::connect::{AT_ONCE, Established, Opened, cannot_connect, open};
 use super::engine::{Engine, SmolEngine, TokioEngine};
 use super::pace::{Pace, Starts};
 use super::threads::{self, Common, Job, Shared, Tally, lock};
-use super::{CLOSE_TIME, GRACE, Schedule, Times};
+use super::{CLOSE_TIME, GRACE, Schedule, Seconds, Times};
 use crate::{Failure, HandshakeReport, Negotiated, RuntimeName, Target};
 
 /// Whether handshakes resume an earlier TLS session.
@@ -73,6 +73,8 @@ pub struct HandshakeTally {
     pub tls: Times,
     /// From the intended start to the answer to HELLO, of the same.
     pub hello: Times,
+    /// The same second by second, as far as nobody has taken them.
+    pub seconds: Seconds,
     /// From the intended start to the actual one, of the same.
     pub delay: Times,
     /// How many of them resumed a session, as TLS tells.
@@ -83,6 +85,8 @@ pub struct HandshakeTally {
     pub unfinished: u64,
     /// Due but never begun.
     pub dropped: u64,
+    /// When the load began.
+    pub began: Instant,
     /// When the last HELLO was answered.
     pub last: Instant,
 }
@@ -114,13 +118,11 @@ fn run_on<E: Engine>(options: &HandshakeOptions) -> Result<HandshakeReport, Fail
         progress: options.progress,
         server: options.server,
     };
-    let finished = threads::run::<E, _>(&plan, common)?;
+    let (established, measured) = threads::run::<E, _>(&plan, common)?;
     Ok(HandshakeReport::new(
         &plan.options,
-        finished.established.negotiated,
-        &finished.tally,
-        finished.began,
-        finished.used,
+        established.negotiated,
+        measured,
     ))
 }
 
@@ -260,17 +262,19 @@ async fn close<E: Engine>(engine: &E, opened: Opened) {
 }
 
 impl HandshakeTally {
-    /// Nothing yet, at `now`.
-    pub fn new(now: Instant) -> Self {
+    /// Nothing yet, of a load that begins at `began`.
+    pub fn new(began: Instant) -> Self {
         Self {
             tls: Times::default(),
             hello: Times::default(),
+            seconds: Seconds::default(),
             delay: Times::default(),
             resumed: 0,
             errors: BTreeMap::new(),
             unfinished: 0,
             dropped: 0,
-            last: now,
+            began,
+            last: began,
         }
     }
 
@@ -283,6 +287,8 @@ impl HandshakeTally {
         let since_intended = |at: Instant| at.saturating_duration_since(intended);
         self.tls.record(since_intended(opened.connected));
         self.hello.record(since_intended(answered));
+        let at = answered.saturating_duration_since(self.began);
+        self.seconds.record(at, since_intended(answered));
         self.delay.record(since_intended(begun));
         let tls = opened.info.tls.as_ref();
         self.resumed += u64::from(tls.is_some_and(|tls| tls.resumed));
@@ -306,6 +312,10 @@ impl Tally for HandshakeTally {
 
     fn answered(&self) -> u64 {
         self.completed()
+    }
+
+    fn seconds(&mut self) -> &mut Seconds {
+        &mut self.seconds
     }
 
     fn merge(&mut self, other: &Self) {

@@ -14,6 +14,7 @@ mod pace;
 mod payload;
 mod recorder;
 mod schedule;
+mod seconds;
 mod threads;
 
 use std::sync::Arc;
@@ -30,7 +31,9 @@ use pace::Pace;
 use payload::Payloads;
 pub use recorder::{Recorder, Times};
 pub use schedule::Schedule;
-use threads::{Common, Finished, Job, Shared};
+pub use seconds::Seconds;
+pub use threads::Measured;
+use threads::{Common, Job, Shared};
 
 /// How long requests that were due in time may still take when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
@@ -114,19 +117,12 @@ fn run_on<E: Engine>(options: &LoadOptions) -> Result<Report, Failure> {
         progress: options.progress,
         server: options.server,
     };
-    let Finished {
-        established,
-        began,
-        tally,
-        used,
-    } = threads::run::<E, _>(&plan, common)?;
+    let (established, measured) = threads::run::<E, _>(&plan, common)?;
     Ok(Report::new(
         &plan.options,
         established.negotiated,
         &established.times,
-        &tally,
-        began,
-        used,
+        measured,
     ))
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::Seconds;
 use super::exchange::Done;
 use super::threads::Tally;
 
@@ -60,6 +61,8 @@ pub(super) enum Outcome {
 pub struct Recorder {
     /// From the intended start to the answer, of requests that were echoed.
     pub latency: Times,
+    /// The same second by second, as far as nobody has taken them.
+    pub seconds: Seconds,
     /// From the intended start to the actual one, of the same.
     pub delay: Times,
     /// Payload bytes sent in them.
@@ -74,15 +77,18 @@ pub struct Recorder {
     pub dropped: u64,
     /// Connections that ended before the run.
     pub connections_lost: u64,
+    /// When the load began.
+    pub began: Instant,
     /// When the last answer came.
     pub last: Instant,
 }
 
 impl Recorder {
-    /// Nothing yet, at `now`.
-    pub fn new(now: Instant) -> Self {
+    /// Nothing yet, of a load that begins at `began`.
+    pub fn new(began: Instant) -> Self {
         Self {
             latency: Times::default(),
+            seconds: Seconds::default(),
             delay: Times::default(),
             bytes: 0,
             errors: BTreeMap::new(),
@@ -90,7 +96,8 @@ impl Recorder {
             unfinished: 0,
             dropped: 0,
             connections_lost: 0,
-            last: now,
+            began,
+            last: began,
         }
     }
 
@@ -104,6 +111,8 @@ impl Recorder {
             Outcome::Echoed => {
                 let since_intended = |at: Instant| at.saturating_duration_since(done.intended);
                 self.latency.record(since_intended(done.answered));
+                let at = done.answered.saturating_duration_since(self.began);
+                self.seconds.record(at, since_intended(done.answered));
                 self.delay.record(since_intended(done.sent));
                 self.bytes += done.bytes;
                 self.last = self.last.max(done.answered);
@@ -138,6 +147,10 @@ impl Tally for Recorder {
 
     fn answered(&self) -> u64 {
         self.answered()
+    }
+
+    fn seconds(&mut self) -> &mut Seconds {
+        &mut self.seconds
     }
 
     fn merge(&mut self, other: &Self) {

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::oneshot;
 
-use super::Machine;
 use super::connect::Established;
 use super::engine::Engine;
+use super::seconds::Timeline;
+use super::{Machine, Seconds};
 use crate::Failure;
+use crate::report::Second;
 
 /// Between the last connection and the first request, so that every thread is ready for it.
 const LEAD: Duration = Duration::from_millis(20);
@@ -52,7 +54,10 @@ pub(super) trait Tally: Send + 'static {
     /// What is answered so far.
     fn answered(&self) -> u64;
 
-    /// Adds all of another one.
+    /// The seconds that nobody has taken.
+    fn seconds(&mut self) -> &mut Seconds;
+
+    /// Adds all of another one but its seconds.
     fn merge(&mut self, other: &Self);
 }
 
@@ -78,18 +83,23 @@ pub(super) struct Common {
 }
 
 /// What has come of a load.
-pub(super) struct Finished<T> {
-    pub(super) established: Established,
-    pub(super) began: Instant,
-    pub(super) tally: T,
-    pub(super) used: Machine,
+#[derive(Clone, Debug)]
+pub struct Measured<T> {
+    /// Counts and times of all threads.
+    pub tally: T,
+    /// The same second by second.
+    pub seconds: Vec<Second>,
+    /// When it began.
+    pub began: Instant,
+    /// What it has used of the machine.
+    pub used: Machine,
 }
 
 /// Runs a job on all threads.
 pub(super) fn run<E: Engine, J: Job<E>>(
     job: &Arc<J>,
     common: Common,
-) -> Result<Finished<J::Tally>, Failure> {
+) -> Result<(Established, Measured<J::Tally>), Failure> {
     let workers = (0..common.threads)
         .map(|index| Worker::start::<E, J>(job, index))
         .collect::<Result<Vec<_>, _>>()?;
@@ -103,7 +113,7 @@ pub(super) fn run<E: Engine, J: Job<E>>(
         .into_iter()
         .map(|worker| worker.begin(began))
         .collect();
-    watch(&running, common, began);
+    let seconds = watch(&running, common, began);
     let mut tally = J::Tally::new(began);
     for thread in running {
         thread
@@ -113,12 +123,13 @@ pub(super) fn run<E: Engine, J: Job<E>>(
             .map_err(|error| Failure::run(format!("a load thread has no event loop: {error}")))?;
         tally.merge(&lock(&thread.tally));
     }
-    Ok(Finished {
-        established,
-        began,
+    let measured = Measured {
         tally,
+        seconds,
+        began,
         used: Machine::now(common.server)?.since(before),
-    })
+    };
+    Ok((established, measured))
 }
 
 /// A thread with its share.
@@ -180,8 +191,14 @@ impl<T: Tally> Worker<T> {
     }
 }
 
-/// Shows progress until all threads are done. Without a terminal nothing is shown.
-fn watch<T: Tally>(running: &[Running<T>], common: Common, began: Instant) {
+/// Takes the seconds as they pass, and shows progress, until all threads are done. Without a terminal
+/// nothing is shown.
+fn watch<T: Tally>(running: &[Running<T>], common: Common, began: Instant) -> Vec<Second> {
+    let mut timeline = Timeline::default();
+    let mut take = |end| {
+        let mut tallies: Vec<_> = running.iter().map(|thread| lock(&thread.tally)).collect();
+        timeline.take(end, tallies.iter_mut().map(|tally| tally.seconds()));
+    };
     let total = common.duration;
     let length = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
     let target = match common.progress {
@@ -194,6 +211,7 @@ fn watch<T: Tally>(running: &[Running<T>], common: Common, began: Instant) {
     }
     while running.iter().any(|thread| !thread.join.is_finished()) {
         thread::sleep(TICK);
+        take(began.elapsed().as_secs());
         if !bar.is_hidden() {
             let passed = began.elapsed().min(total);
             let answered: u64 = running
@@ -209,4 +227,6 @@ fn watch<T: Tally>(running: &[Running<T>], common: Common, began: Instant) {
         }
     }
     bar.finish_and_clear();
+    take(u64::MAX);
+    timeline.into_seconds()
 }

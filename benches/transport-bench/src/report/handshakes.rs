@@ -1,13 +1,12 @@
 //! The report of a load of handshakes.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Negotiated, Spread};
+use super::{Negotiated, Point, Second, Spread};
 use crate::Usage;
-use crate::load::{HandshakeOptions, HandshakeTally, Handshakes, Machine};
+use crate::load::{HandshakeOptions, HandshakeTally, Handshakes, Measured};
 
 /// What handshakes were asked for, and what came of them.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +32,10 @@ pub struct HandshakeReport {
     pub tls_us: Option<Spread>,
     /// From the intended start to the answer to HELLO, in microseconds.
     pub hello_us: Option<Spread>,
+    /// The whole distribution of that time.
+    pub hello_distribution: Vec<Point>,
+    /// The same time second by second, since the beginning.
+    pub seconds: Vec<Second>,
     /// From the intended start to the actual one, in microseconds.
     pub start_delay_us: Option<Spread>,
     /// What this client used of the machine during the run; `null` where it cannot be told.
@@ -86,17 +89,21 @@ pub struct HandshakeCounts {
 }
 
 impl HandshakeReport {
-    /// Draws up the report of what `tally` measured since `began`.
+    /// Draws up the report of a run.
     pub fn new(
         options: &HandshakeOptions,
         negotiated: Negotiated,
-        tally: &HandshakeTally,
-        began: Instant,
-        used: Machine,
+        measured: Measured<HandshakeTally>,
     ) -> Self {
+        let Measured {
+            tally,
+            seconds,
+            began,
+            used,
+        } = measured;
         let elapsed = tally.last.saturating_duration_since(began);
         let elapsed_s = elapsed.max(options.duration).as_secs_f64();
-        let handshakes = HandshakeCounts::new(tally);
+        let handshakes = HandshakeCounts::new(&tally);
         let each = |usage: Option<Usage>| {
             let usage = usage.filter(|_| handshakes.completed > 0)?;
             Some(usage.cpu_s * 1e6 / handshakes.completed as f64)
@@ -119,11 +126,13 @@ impl HandshakeReport {
             },
             handshakes,
             as_asked: handshakes.completed > 0 && handshakes.of_other_kind(options.handshakes) == 0,
-            errors: tally.errors.clone(),
+            errors: tally.errors,
             elapsed_s,
             rate_per_s: handshakes.completed as f64 / elapsed_s,
             tls_us: Spread::new(&tally.tls),
             hello_us: Spread::new(&tally.hello),
+            hello_distribution: Point::all(&tally.hello),
+            seconds,
             start_delay_us: Spread::new(&tally.delay),
             client: used.client,
             server: used.server,
@@ -174,13 +183,14 @@ impl HandshakeCounts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use oap_tokio::TlsClientConfig;
     use oap_tokio::config::Loader;
 
     use super::*;
     use crate::RuntimeName;
+    use crate::load::Machine;
 
     fn report(handshakes: Handshakes, adapt: impl FnOnce(&mut HandshakeTally)) -> HandshakeReport {
         let tls = TlsClientConfig::builder().insecure_no_verify().build();
@@ -199,8 +209,13 @@ mod tests {
         let began = Instant::now();
         let mut tally = HandshakeTally::new(began);
         adapt(&mut tally);
-        let (negotiated, used) = (Negotiated::default(), Machine::default());
-        HandshakeReport::new(&options, negotiated, &tally, began, used)
+        let measured = Measured {
+            tally,
+            seconds: Vec::new(),
+            began,
+            used: Machine::default(),
+        };
+        HandshakeReport::new(&options, Negotiated::default(), measured)
     }
 
     fn complete(tally: &mut HandshakeTally, resumed: bool) {

@@ -16,6 +16,7 @@ use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use oap_tokio::config::Backend;
 
+use crate::client::OutputFile;
 use crate::{Failure, RuntimeName};
 use process::Resident;
 pub use report::{SoakReport, SoakVerdict};
@@ -105,7 +106,7 @@ pub(crate) fn run(options: &Options, heap: fn() -> Heap) -> Result<u8, Failure> 
     let json = options
         .json
         .as_deref()
-        .map(crate::client::create)
+        .map(|path| OutputFile::create("--json", path))
         .transpose()?;
     let rig = Rig::start(options)?;
     let total = Duration::from_secs_f64(options.hours * 3_600.0);
@@ -136,9 +137,8 @@ pub(crate) fn run(options: &Options, heap: fn() -> Heap) -> Result<u8, Failure> 
     bar.finish_and_clear();
     let report = SoakReport::new(options, rate, warm_up, &samples);
     print!("{report}");
-    if let Some((path, file)) = json {
-        crate::client::write_json(file, &report)
-            .map_err(|error| Failure::run(format!("--json {}: {error}", path.display())))?;
+    if let Some(file) = json {
+        file.write_json(&report)?;
     }
     Ok(report.verdict.status())
 }
