@@ -116,6 +116,8 @@ fn strings_compare_as_they_read_unescaped() {
         .array(|element| element.string().map(|string| seen.push(string)))
         .unwrap();
     assert_eq!(seen[0], seen[1]);
+    assert_ne!(seen[0], string(br#""ab""#));
+    assert!(seen[0] < string(br#""b""#));
     assert!(seen[0] == *"ab\u{1f600}\n");
     assert_eq!(seen[1].to_owned(), "ab\u{1f600}\n");
     assert_eq!(
