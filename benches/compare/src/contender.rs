@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::contenders::{h2, oap, quic, raw, tonic, websocket};
 use crate::identity::Identity;
 use crate::meter::Meter;
-use crate::scenario::{Kind, Shape};
+use crate::scenario::Shape;
 
 /// One way to send a request over TLS: a server and a client, each on the only thread of its
 /// process.
@@ -18,7 +18,7 @@ pub trait Contender: Sync {
 
     /// Whether it can do this.
     fn takes(&self, shape: Shape) -> bool {
-        shape.kind != Kind::QuicStream
+        !shape.is_quic()
     }
 
     /// Serves on a free port of 127.0.0.1, which it tells `announce`, until its process is killed.

@@ -1,7 +1,7 @@
 //! The loops of clients, whatever they speak and whatever they run on.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +42,17 @@ pub async fn pipes<P: Pipe>(
     for _ in 0..conns {
         pipes.push(connect(load.address).await?);
     }
+    if load.meter.holds() {
+        for pipe in &mut pipes {
+            let Some(request) = load.meter.next() else {
+                break;
+            };
+            let sent = Instant::now();
+            pipe.send(request.clone()).await?;
+            load.meter.answered(&request, pipe.receive().await?, sent);
+        }
+        return hold(load).await;
+    }
     load.meter.connected();
     let run = |pipe| spawn(Box::pin(run_pipe(pipe, depth, load.meter.clone())));
     try_join_all(pipes.into_iter().map(run)).await?;
@@ -60,10 +71,27 @@ pub async fn callers<C: Caller>(
         let caller = connect(load.address).await?;
         callers.extend(std::iter::repeat_n(caller, depth));
     }
+    if load.meter.holds() {
+        for caller in callers.iter_mut().step_by(depth) {
+            let Some(request) = load.meter.next() else {
+                break;
+            };
+            let sent = Instant::now();
+            let answer = caller.call(request.clone()).await?;
+            load.meter.answered(&request, &answer, sent);
+        }
+        return hold(load).await;
+    }
     load.meter.connected();
     let run = |caller| spawn(Box::pin(run_caller(caller, load.meter.clone())));
     try_join_all(callers.into_iter().map(run)).await?;
     Ok(())
+}
+
+/// Does nothing any more, while the connections of the caller stay up.
+async fn hold(load: &Load) -> Result<()> {
+    load.meter.connected();
+    pending().await
 }
 
 async fn run_pipe<P: Pipe>(mut pipe: P, depth: usize, meter: Arc<Meter>) -> Result<()> {

@@ -7,6 +7,7 @@
 mod contender;
 mod contenders;
 mod drive;
+mod growth;
 mod identity;
 mod instructions;
 mod meter;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use contender::{ALL, BASELINE, Contender, by_name};
 use identity::Identity;
@@ -63,6 +65,8 @@ enum Task {
         #[arg(long, default_value = "profiles", value_name = "DIR")]
         profiles: PathBuf,
     },
+    /// Measures how cost grows with connections, with streams, and with idle connections
+    Growth(growth::Options),
     #[command(hide = true)]
     Serve(SideOptions),
     #[command(hide = true)]
@@ -71,8 +75,10 @@ enum Task {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    allow_descriptors();
     match options.command {
         None => compare(&options),
+        Some(Task::Growth(options)) => growth::run(&options),
         Some(Task::Serve(options)) => side::serve(&options),
         Some(Task::Load(options)) => side::load(&options),
         Some(Task::Instructions {
@@ -144,6 +150,17 @@ fn named(names: &[String]) -> Result<Vec<&'static dyn Contender>> {
         by_name(name).with_context(|| format!("--contender {name}: there is none of that name"))
     };
     names.iter().map(find).collect()
+}
+
+/// Raises the limit of descriptors to what the system allows. Where that is not enough, a connection
+/// fails and says so.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Shown on a terminal only.

@@ -19,6 +19,8 @@ pub struct Meter {
     next: AtomicU64,
     /// Requests to send in all, where they are counted and not the time.
     limit: u64,
+    /// Whether connections are held once each has had a request.
+    holds: bool,
     stopped: AtomicBool,
     measuring: AtomicBool,
     counts: Mutex<Counts>,
@@ -34,8 +36,9 @@ pub struct Counts {
 }
 
 impl Meter {
-    /// Sends at most `limit` requests, and tells `connected` when all connections are up.
-    pub fn new(limit: Option<u64>, connected: mpsc::Sender<()>) -> Self {
+    /// Sends at most `limit` requests, and tells `connected` when all connections are up. If it
+    /// `holds`, they are then left idle.
+    pub fn new(limit: Option<u64>, holds: bool, connected: mpsc::Sender<()>) -> Self {
         let payload = |number: usize| (0..PAYLOAD).map(|at| (at * 7 + number) as u8).collect();
         // Three digits, from a nanosecond to what a minute has.
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3);
@@ -43,6 +46,7 @@ impl Meter {
             payloads: (0..PAYLOADS).map(payload).collect(),
             next: AtomicU64::new(0),
             limit: limit.unwrap_or(u64::MAX),
+            holds,
             stopped: AtomicBool::new(false),
             measuring: AtomicBool::new(false),
             counts: Mutex::new(Counts {
@@ -51,6 +55,11 @@ impl Meter {
             }),
             connected: Mutex::new(Some(connected)),
         }
+    }
+
+    /// Whether connections are left idle once each has had a request.
+    pub const fn holds(&self) -> bool {
+        self.holds
     }
 
     /// All connections are up.

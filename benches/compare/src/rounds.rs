@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::contender::{BASELINE, Contender};
+use crate::contender::Contender;
 use crate::scenario::Shape;
 use crate::side::{Amount, Outcome, ServerProcess};
 
@@ -62,7 +62,7 @@ impl Middle {
     }
 }
 
-/// Runs `contenders`, the baseline among them, in as many rounds. Each round begins with another
+/// Runs `contenders`, of which the first is the baseline, in as many rounds. Each round begins with another
 /// one, so that nobody always follows the same.
 pub fn run(
     contenders: &[&'static dyn Contender],
@@ -82,8 +82,7 @@ pub fn run(
             progress.inc(1);
         }
     }
-    let base = contenders.iter().position(|one| one.name() == BASELINE);
-    let base = &outcomes[base.context("the baseline is missing")?];
+    let base = outcomes.first().context("nobody is to be measured")?;
     let standing = |(contender, own): (&&dyn Contender, &Vec<Outcome>)| {
         stand(contender.name(), own, base).context("there was no round")
     };

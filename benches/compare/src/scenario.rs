@@ -47,6 +47,8 @@ pub enum Kind {
     Stream,
     /// The same over QUIC
     QuicStream,
+    /// Requests and answers of 4 KiB over QUIC, each on a stream of its own
+    QuicRequests,
 }
 
 /// A load as both processes are told of it.
@@ -89,7 +91,12 @@ impl Scenario {
 impl Shape {
     /// Whether the server sends chunks instead of answers.
     pub fn is_stream(self) -> bool {
-        self.kind != Kind::Requests
+        matches!(self.kind, Kind::Stream | Kind::QuicStream)
+    }
+
+    /// Whether it goes over QUIC.
+    pub fn is_quic(self) -> bool {
+        matches!(self.kind, Kind::QuicStream | Kind::QuicRequests)
     }
 
     /// Bytes of what is counted: an answer or a chunk.

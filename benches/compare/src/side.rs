@@ -1,6 +1,6 @@
 //! The two processes of a measurement, each this program again.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,6 +59,9 @@ pub struct Amount {
     /// Sends so many requests
     #[arg(long)]
     requests: Option<u64>,
+    /// Sends one request on each connection and keeps them until its input ends
+    #[arg(long)]
+    hold: bool,
 }
 
 impl Amount {
@@ -67,6 +70,7 @@ impl Amount {
         Self {
             seconds: Some(seconds),
             requests: None,
+            hold: false,
         }
     }
 
@@ -75,6 +79,7 @@ impl Amount {
         Self {
             seconds: None,
             requests: Some(requests),
+            hold: false,
         }
     }
 
@@ -125,7 +130,8 @@ pub fn serve(options: &SideOptions) -> Result<()> {
 /// The client's process: it puts a load on a server and tells what it has measured.
 pub fn load(options: &ClientOptions) -> Result<()> {
     let (connected_to, connected) = mpsc::channel();
-    let meter = Arc::new(Meter::new(options.amount.requests, connected_to));
+    let Amount { requests, hold, .. } = options.amount;
+    let meter = Arc::new(Meter::new(requests, hold, connected_to));
     let load = Load {
         address: options.address,
         identity: Identity::open(&options.side.identity),
@@ -143,6 +149,11 @@ pub fn load(options: &ClientOptions) -> Result<()> {
     if connected.recv_timeout(CONNECT_TIME).is_err() {
         ended.recv_timeout(Duration::ZERO).unwrap_or(Ok(()))?;
         bail!("the connections are not up");
+    }
+    if hold {
+        println!("held");
+        io::copy(&mut io::stdin(), &mut io::sink())?;
+        return Ok(());
     }
     let outcome = match options.amount.seconds {
         None => return ended.recv()?,
@@ -242,6 +253,37 @@ impl ServerProcess {
     pub fn wait(mut self) -> Result<()> {
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Lets a client hold idle connections with it, and tells what the server uses then, as `look`
+    /// finds it.
+    pub fn hold<T>(
+        &self,
+        contender: &str,
+        shape: Shape,
+        identity: &Path,
+        look: impl FnOnce(u32) -> Result<T>,
+    ) -> Result<T> {
+        let mut command = Command::new(env::current_exe()?);
+        side(&mut command, "load", contender, shape, identity)
+            .args(["--address", &self.address.to_string()])
+            .args(["--server", &self.id().to_string()])
+            .arg("--hold");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().context("the client has an output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let seen = match line.trim() {
+            "held" => look(self.id()),
+            _ => Err(anyhow!("{contender}: the client has failed")),
+        };
+        // Its input ends here.
+        drop(child.stdin.take());
+        child.wait()?;
+        seen
     }
 
     /// Runs a client against it; nothing is measured where requests are counted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use oap_tokio::{
-    Code, Config, Fin, Head, Incoming, Response, Server, ServerOptions, Service, Session,
+    Code, Config, Fin, Head, Incoming, Limits, Response, Server, ServerOptions, Service, Session,
     TcpOptions, TlsClientConfig, TlsServerConfig,
 };
 
@@ -27,13 +27,13 @@ impl Contender for OnTokio {
         "oap-tokio"
     }
 
-    fn serve(&self, identity: &Identity, _: Shape, announce: Announce) -> Result<()> {
+    fn serve(&self, identity: &Identity, shape: Shape, announce: Announce) -> Result<()> {
         let config = server_config(identity)?;
         on_tokio::run(async {
             let tcp = oap_tokio::TcpListener::bind(on_tokio::ANY, &TcpOptions::default()).await?;
             announce(tcp.local_addr()?);
             let listener = oap_tokio::TlsListener::new(tcp, config);
-            let _server = start(&oap_tokio::Runtime::current(), listener);
+            let _server = start(&oap_tokio::Runtime::current(), listener, shape)?;
             std::future::pending().await
         })
     }
@@ -64,13 +64,13 @@ impl Contender for OnSmol {
         "oap-smol"
     }
 
-    fn serve(&self, identity: &Identity, _: Shape, announce: Announce) -> Result<()> {
+    fn serve(&self, identity: &Identity, shape: Shape, announce: Announce) -> Result<()> {
         let config = server_config(identity)?;
         on_smol::run(|executor| async {
             let tcp = oap_smol::TcpListener::bind(on_tokio::ANY, &TcpOptions::default()).await?;
             announce(tcp.local_addr()?);
             let listener = oap_smol::TlsListener::new(tcp, config);
-            let _server = start(&oap_smol::Runtime::new(executor), listener);
+            let _server = start(&oap_smol::Runtime::new(executor), listener, shape)?;
             std::future::pending().await
         })
     }
@@ -97,13 +97,31 @@ impl Contender for OnSmol {
 pub fn start<R: oap_core::driver::Runtime>(
     runtime: &R,
     listener: impl oap_core::driver::Listener,
-) -> Server {
+    shape: Shape,
+) -> Result<Server> {
     let chunk = Bytes::from(vec![0; CHUNK]);
     let service = Service::new()
         .unary(ECHO, async |request| Response::ok(request.body))
         .handle(SOURCE, move |incoming| send(incoming, chunk.clone()));
-    let (config, options) = (Config::default(), ServerOptions::default());
-    Server::start(runtime, listener, service, config, options)
+    let mut options = ServerOptions::default();
+    options.max_connections = options.max_connections.max(shape.conns);
+    let config = config(shape)?;
+    Ok(Server::start(runtime, listener, service, config, options))
+}
+
+/// The defaults, and as many exchanges at once as the load needs: their windows are then smaller, so
+/// that together they stay within the bound.
+pub fn config(shape: Shape) -> Result<Config> {
+    let mut config = Config::default();
+    let needed = u16::try_from(shape.depth)?;
+    if needed > config.limits.max_inflight() {
+        let window = config.limits.buffer_bytes() / usize::from(needed);
+        config.limits = Limits::builder()
+            .max_inflight(needed)
+            .ack_window(u32::try_from(window)?)
+            .build()?;
+    }
+    Ok(config)
 }
 
 /// Sends chunks until nobody wants more.
@@ -126,6 +144,18 @@ pub async fn receive(session: Session, meter: &Arc<Meter>) -> Result<()> {
 impl Caller for Session {
     async fn call(&mut self, request: Bytes) -> Result<Bytes> {
         Ok(self.request(Head::new(ECHO), request).await?.body)
+    }
+}
+
+/// A session whose requests have a stream each.
+#[derive(Clone)]
+pub struct Streaming(pub Session);
+
+impl Caller for Streaming {
+    async fn call(&mut self, request: Bytes) -> Result<Bytes> {
+        let most = request.len();
+        let exchange = self.0.open(Head::new(ECHO), request, Fin::End).await?;
+        Ok(exchange.response(most).await?.body)
     }
 }
 

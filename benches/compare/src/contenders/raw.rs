@@ -14,7 +14,7 @@ use super::{on_smol, on_tokio};
 use crate::contender::{Announce, BASELINE, Contender, Load};
 use crate::drive::{self, Pipe};
 use crate::identity::Identity;
-use crate::scenario::{CHUNK, Shape};
+use crate::scenario::{CHUNK, Kind, Shape};
 
 /// On tokio and tokio-rustls: the baseline.
 pub struct TokioLoop;
@@ -24,8 +24,9 @@ impl Contender for TokioLoop {
         BASELINE
     }
 
-    fn takes(&self, _: Shape) -> bool {
-        true
+    // The streams of QUIC are compared with it, too.
+    fn takes(&self, shape: Shape) -> bool {
+        shape.kind != Kind::QuicRequests
     }
 
     fn serve(&self, identity: &Identity, shape: Shape, announce: Announce) -> Result<()> {
