@@ -7,6 +7,8 @@ mod builder;
 mod client;
 mod error;
 mod keys;
+#[cfg(test)]
+mod localhost;
 mod records;
 mod server;
 mod silent;

@@ -265,10 +265,8 @@ fn with_traffic<S: Step, T>(
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
-
     use super::*;
-    use crate::tls::{TlsClientConfig, TlsServerConfig};
+    use crate::tls::localhost;
 
     /// One end with what its host keeps for it.
     struct Side {
@@ -315,13 +313,8 @@ mod tests {
     /// A client and a server whose handshake is still to come, and whose server puts no more than
     /// `fragment` bytes into a record of it.
     fn pair(fragment: Option<usize>) -> (Side, Side) {
-        let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap();
-        let pem = certificate.self_signed(&key).unwrap().pem();
-        let server = TlsServerConfig::builder().pem(pem.clone(), key.serialize_pem());
-        let client = TlsClientConfig::builder().ca_pem(pem).build().unwrap();
-        let mut config = ServerConfig::clone(server.build().unwrap().rustls_config());
+        let (server, client) = localhost::configs();
+        let mut config = ServerConfig::clone(server.rustls_config());
         config.max_fragment_size = fragment;
         let name = client.name_for("localhost").unwrap();
         (

@@ -369,10 +369,10 @@ mod tests {
     use std::task::Waker;
 
     use futures_util::FutureExt;
-    use rcgen::{CertificateParams, KeyPair};
     use rustls::ClientConnection;
 
     use super::*;
+    use crate::tls::localhost;
 
     /// A stream in memory, whose other end is the test.
     #[derive(Clone, Default)]
@@ -434,17 +434,12 @@ mod tests {
 
     /// A server, the wire, and a client that is no part of this crate.
     fn connected() -> (TlsStream<Wire>, Wire, ClientConnection) {
-        let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned()];
-        let pem = CertificateParams::new(names).unwrap();
-        let pem = pem.self_signed(&key).unwrap().pem();
-        let server = TlsServerConfig::builder().pem(pem.clone(), key.serialize_pem());
-        let client = TlsClientConfig::builder().ca_pem(pem).build().unwrap();
+        let (server, client) = localhost::configs();
         let name = client.name_for("localhost").unwrap();
         let mut client = ClientConnection::new(client.rustls_config().clone(), name).unwrap();
         let wire = Wire::default();
         let info = ConnectionInfo::new("tcp");
-        let handshake = TlsStream::accept(&server.build().unwrap(), wire.clone(), info);
+        let handshake = TlsStream::accept(&server, wire.clone(), info);
         let mut handshake = Box::pin(handshake);
         let server = loop {
             wire.carry(&mut client);
