@@ -11,6 +11,7 @@ use async_io::Async;
 use bytes::{Buf, BytesMut};
 use futures_util::{AsyncRead, AsyncWrite};
 use oap_core::driver::{ConnectionInfo, Transport};
+use oap_host::room::Room;
 
 /// Most that one read takes, in bytes.
 const MAX_READ: usize = 64 * 1024;
@@ -65,8 +66,9 @@ where
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            if std::mem::take(&mut self.drained) {
+            if self.drained {
                 ready!(self.inner.poll_readable(cx))?;
+                self.drained = false;
             }
             match self.inner.get_ref().read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
@@ -116,12 +118,17 @@ where
 pub struct StreamTransport<S> {
     stream: S,
     info: ConnectionInfo,
+    room: Room,
 }
 
 impl<S> StreamTransport<S> {
     /// Wraps `stream`, about which `info` is known.
     pub fn new(stream: S, info: ConnectionInfo) -> Self {
-        Self { stream, info }
+        Self {
+            stream,
+            info,
+            room: Room::new(),
+        }
     }
 
     /// What is known of the connection.
@@ -144,9 +151,13 @@ where
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let read = poll_read_block(&mut self.stream, cx, |bytes| buf.extend_from_slice(bytes));
+        let room = &mut self.room;
+        let read = poll_read_block(&mut self.stream, cx, |bytes| {
+            room.reserve(buf, bytes.len());
+            buf.extend_from_slice(bytes);
+        });
         if read.is_pending() {
-            give_back(buf);
+            room.give_back(buf);
         }
         read
     }
@@ -214,12 +225,5 @@ pub(crate) fn poll_close<S: AsyncWrite + Unpin>(
     match ready!(Pin::new(stream).poll_close(cx)) {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
         result => Poll::Ready(result),
-    }
-}
-
-/// Gives an empty buffer's block back: an idle connection keeps none.
-fn give_back(buf: &mut BytesMut) {
-    if buf.is_empty() {
-        *buf = BytesMut::new();
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
 use oap_core::driver::{ConnectionInfo, Transport};
+use oap_host::room::Room;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Most that one read takes, in bytes.
@@ -26,6 +27,7 @@ pub struct StreamTransport<S> {
     stream: S,
     info: ConnectionInfo,
     size: ReadSize,
+    room: Room,
 }
 
 impl<S> StreamTransport<S> {
@@ -35,6 +37,7 @@ impl<S> StreamTransport<S> {
             stream,
             info,
             size: ReadSize::new(),
+            room: Room::new(),
         }
     }
 
@@ -63,7 +66,7 @@ where
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        poll_read_into(&mut self.stream, cx, buf, &mut self.size)
+        poll_read_into(&mut self.stream, cx, buf, &mut self.size, &mut self.room)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut dyn Buf) -> Poll<io::Result<usize>> {
@@ -98,23 +101,24 @@ fn poll_read_into<S: AsyncRead + Unpin>(
     cx: &mut Context<'_>,
     buf: &mut BytesMut,
     size: &mut ReadSize,
+    room: &mut Room,
 ) -> Poll<io::Result<usize>> {
-    size.reserve(buf, size.bytes() / 4);
-    let room = (buf.capacity() - buf.len()).min(MAX_READ);
+    size.reserve(buf, size.bytes() / 4, room);
+    let free = (buf.capacity() - buf.len()).min(MAX_READ);
     let read = {
         // This future has no state, so it may be dropped when it is pending. It fills spare
         // capacity without zeroing it.
-        let mut limited = (&mut *buf).limit(room);
+        let mut limited = (&mut *buf).limit(free);
         pin!(stream.read_buf(&mut limited)).poll(cx)
     };
     match read {
         Poll::Pending => {
-            give_back(buf);
+            room.give_back(buf);
             Poll::Pending
         }
         Poll::Ready(result) => {
             let count = result?;
-            size.record(count, count == room);
+            size.record(count, count == free);
             Poll::Ready(Ok(count))
         }
     }
@@ -142,13 +146,6 @@ fn poll_write_from<S: AsyncWrite + Unpin>(
     Poll::Ready(Ok(total))
 }
 
-/// Gives an empty buffer's block back: an idle connection keeps none.
-fn give_back(buf: &mut BytesMut) {
-    if buf.is_empty() {
-        *buf = BytesMut::new();
-    }
-}
-
 /// How many bytes the next read makes room for: more while reads fill their room, less when they
 /// use little of it.
 #[derive(Debug)]
@@ -164,9 +161,9 @@ impl ReadSize {
     }
 
     /// Makes room for the next read, unless `enough` bytes of it are left.
-    fn reserve(&self, buf: &mut BytesMut, enough: usize) {
+    fn reserve(&self, buf: &mut BytesMut, enough: usize, room: &mut Room) {
         if buf.capacity() - buf.len() < enough.max(1) {
-            buf.reserve(self.0.max(enough));
+            room.reserve(buf, self.0.max(enough));
         }
     }
 

@@ -6,6 +6,7 @@ pub mod config;
 #[cfg(feature = "quic")]
 pub mod quic;
 pub mod readiness;
+pub mod room;
 pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -10,6 +10,7 @@ use s2n_quic::stream::{BidirectionalStream, Error};
 
 use super::error::code;
 use super::ready::{LaneWaker, Ready};
+use crate::room::Room;
 
 /// Received blocks that one read takes, each of 64 KiB at most.
 const READ_BLOCKS: usize = 4;
@@ -33,6 +34,8 @@ pub(super) struct LaneStream {
     stream: BidirectionalStream,
     waker: Waker,
     wake: Arc<LaneWaker>,
+    /// That of the reader's buffer.
+    room: Room,
     /// The end of what the peer sends has been read.
     ended: bool,
     /// Nothing more is written.
@@ -50,6 +53,7 @@ impl LaneStream {
             stream,
             waker: wake.clone().into(),
             wake,
+            room: Room::new(),
             ended: false,
             finished: false,
             reset: false,
@@ -75,9 +79,7 @@ impl LaneStream {
         let mut cx = Context::from_waker(&self.waker);
         match self.stream.poll_receive_vectored(&mut blocks, &mut cx) {
             Poll::Pending => {
-                if buf.is_empty() && buf.capacity() > 0 {
-                    *buf = BytesMut::new();
-                }
+                self.room.give_back(buf);
                 Poll::Pending
             }
             Poll::Ready(Ok((0, _))) => {
@@ -86,7 +88,7 @@ impl LaneStream {
             }
             Poll::Ready(Ok((count, _))) => {
                 self.wake.queue();
-                Poll::Ready(Ok(append(buf, &mut blocks[..count])))
+                Poll::Ready(Ok(append(buf, &mut self.room, &mut blocks[..count])))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.fault(error))),
         }
@@ -141,18 +143,19 @@ impl LaneStream {
 }
 
 /// Moves received blocks to the end of `buf`.
-fn append(buf: &mut BytesMut, blocks: &mut [Bytes]) -> usize {
+fn append(buf: &mut BytesMut, room: &mut Room, blocks: &mut [Bytes]) -> usize {
     let total = blocks.iter().map(Bytes::len).sum();
     if buf.is_empty() && total >= LARGE && blocks.len() == 1 {
         match std::mem::take(&mut blocks[0]).try_into_mut() {
             Ok(block) => {
+                room.give_back(buf);
                 *buf = block;
                 return total;
             }
             Err(shared) => blocks[0] = shared,
         }
     }
-    buf.reserve(total);
+    room.reserve(buf, total);
     for block in blocks {
         buf.extend_from_slice(block);
     }
@@ -251,17 +254,23 @@ mod tests {
         let large = BytesMut::from(&pattern(LARGE)[..]);
         let address = large.as_ptr();
         let mut buf = BytesMut::new();
-        assert_eq!(append(&mut buf, &mut [large.freeze()]), LARGE);
+        assert_eq!(
+            append(&mut buf, &mut Room::new(), &mut [large.freeze()]),
+            LARGE
+        );
         assert_eq!(buf.as_ptr(), address, "not copied");
 
         let shared = Bytes::from(pattern(LARGE));
         let other = shared.clone();
         let mut two = [shared, Bytes::from_static(b"tail")];
-        assert_eq!(append(&mut buf, &mut two), LARGE + 4);
+        assert_eq!(append(&mut buf, &mut Room::new(), &mut two), LARGE + 4);
         assert_eq!(buf.len(), 2 * LARGE + 4);
         assert!(buf.ends_with(b"tail"));
         let mut buf = BytesMut::new();
-        assert_eq!(append(&mut buf, &mut [other.clone()]), LARGE);
+        assert_eq!(
+            append(&mut buf, &mut Room::new(), &mut [other.clone()]),
+            LARGE
+        );
         assert_eq!(buf, other);
     }
 }

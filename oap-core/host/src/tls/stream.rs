@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 
 use super::records::{MAX_PLAINTEXT, Records};
 use super::{Rules, TlsClientConfig, TlsServerConfig, describe};
+use crate::room::Room;
 
 /// Most that one read takes, in bytes: records of some requests, and the longest handshake message
 /// that rustls takes.
@@ -63,6 +64,8 @@ pub struct TlsStream<S> {
     rest: Vec<u8>,
     /// Plaintext that came with the end of the handshake.
     early: BytesMut,
+    /// That of the reader's buffer.
+    room: Room,
     /// What the stream has not taken yet, and how much of it is sent.
     waiting: Vec<u8>,
     sent: usize,
@@ -137,6 +140,7 @@ impl<S: ByteStream> TlsStream<S> {
             info,
             rest: Vec::new(),
             early: BytesMut::new(),
+            room: Room::new(),
             waiting: Vec::new(),
             sent: 0,
             failure: None,
@@ -207,7 +211,7 @@ impl<S: ByteStream> TlsStream<S> {
             let block = &mut blocks.read[..held + count];
             block[..held].copy_from_slice(&self.rest);
             // It is shorter than its records.
-            plaintext.reserve(block.len());
+            self.room.reserve(plaintext, block.len());
             let (used, processed) = self.records.process(block, plaintext, &mut self.waiting);
             let over = self.records.is_closed() || processed.is_err();
             if over || used == block.len() {
@@ -237,6 +241,9 @@ impl<S: ByteStream> TlsStream<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => encrypted = &encrypted[count?..],
                 Poll::Pending => {
+                    if self.waiting.capacity() == 0 {
+                        self.waiting = std::mem::take(&mut blocks.spare);
+                    }
                     self.waiting.extend_from_slice(encrypted);
                     break;
                 }
@@ -255,8 +262,10 @@ impl<S: ByteStream> TlsStream<S> {
             self.sent += count;
         }
         if self.sent > 0 {
-            self.waiting = Vec::new();
+            let mut sent = std::mem::take(&mut self.waiting);
             self.sent = 0;
+            sent.clear();
+            Blocks::with(|blocks| blocks.keep(sent));
         }
         Poll::Ready(Ok(()))
     }
@@ -282,10 +291,7 @@ impl<S: ByteStream> Transport for TlsStream<S> {
                 break;
             }
             if self.poll_records(cx, buf)?.is_pending() {
-                if buf.is_empty() {
-                    // An idle connection keeps no room for more.
-                    *buf = BytesMut::new();
-                }
+                self.room.give_back(buf);
                 return Poll::Pending;
             }
             if !self.waiting.is_empty() {
@@ -337,6 +343,8 @@ struct Blocks {
     read: Box<[u8]>,
     gather: Box<[u8]>,
     write: Box<[u8]>,
+    /// Empty; for the next one whose stream does not take everything.
+    spare: Vec<u8>,
 }
 
 thread_local! {
@@ -350,6 +358,14 @@ impl Blocks {
             read: zeroed(READ),
             gather: zeroed(MAX_PLAINTEXT),
             write: zeroed(WRITE),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes an empty buffer back, if it is the larger one.
+    fn keep(&mut self, spare: Vec<u8>) {
+        if spare.capacity() > self.spare.capacity() {
+            self.spare = spare;
         }
     }
 
