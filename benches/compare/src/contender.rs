@@ -47,8 +47,9 @@ pub struct Load {
 pub const BASELINE: &str = "tokio-rustls";
 
 /// All of them, the baseline first.
-pub const ALL: [&dyn Contender; 9] = [
-    &raw::TokioLoop,
+pub const ALL: [&dyn Contender; 10] = [
+    &raw::TokioLoop::Gathered,
+    &raw::TokioLoop::Plain,
     &oap::OnTokio,
     &oap::OnSmol,
     &raw::SmolLoop,

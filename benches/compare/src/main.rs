@@ -20,7 +20,8 @@ mod usage;
 use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -31,16 +32,19 @@ use report::{Report, Section};
 use scenario::Scenario;
 use side::{ClientOptions, SideOptions};
 
-/// Measures contenders side by side and prints their ratios to a raw tokio-rustls loop.
+/// Measures contenders side by side and prints their ratios to a raw tokio-rustls loop
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Options {
     /// What to measure, several times if need be [default: all]
     #[arg(long, value_enum, value_name = "NAME")]
     scenario: Vec<Scenario>,
-    /// Whom to measure beside the raw loop, several times if need be [default: all]
-    #[arg(long, value_name = "NAME")]
+    /// Whom to measure, several times if need be [default: all]
+    #[arg(long, value_name = "NAME", value_parser = known(), hide_possible_values = true)]
     contender: Vec<String>,
+    /// Whom to compare them with
+    #[arg(long, value_name = "NAME", value_parser = known(), default_value = BASELINE)]
+    beside: String,
     /// Rounds
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
@@ -59,7 +63,7 @@ enum Task {
     /// Counts the server's instructions per request with callgrind
     Instructions {
         /// Whom to count [default: the raw loop, oap-tokio, oap-smol and tonic]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = known())]
         contender: Vec<String>,
         /// Directory for the profiles
         #[arg(long, default_value = "profiles", value_name = "DIR")]
@@ -103,16 +107,17 @@ fn compare(options: &Options) -> Result<()> {
         true => Scenario::value_variants().to_vec(),
         false => options.scenario.clone(),
     };
-    let mut contenders = ALL.to_vec();
-    if !options.contender.is_empty() {
-        contenders = named(&options.contender)?;
-        contenders.retain(|contender| contender.name() != BASELINE);
-        contenders.insert(0, ALL[0]);
-    }
+    let mut contenders = match options.contender.is_empty() {
+        true => ALL.to_vec(),
+        false => named(&options.contender)?,
+    };
+    contenders.retain(|contender| contender.name() != options.beside);
+    contenders.splice(..0, by_name(&options.beside));
     let json = options.json.as_ref().map(File::create).transpose()?;
     let directory = tempfile::tempdir()?;
     Identity::create(directory.path())?;
     let mut report = Report {
+        beside: options.beside.clone(),
         rounds: options.rounds,
         seconds: options.seconds,
         scenarios: Vec::new(),
@@ -121,6 +126,12 @@ fn compare(options: &Options) -> Result<()> {
         let shape = scenario.shape();
         let mut contenders = contenders.clone();
         contenders.retain(|contender| contender.takes(shape));
+        ensure!(
+            contenders.first().map(|first| first.name()) == Some(&options.beside),
+            "--beside {}: it does not do {}",
+            options.beside,
+            scenario.name()
+        );
         let progress = progress(options.rounds * contenders.len(), &scenario.name())?;
         let standings = rounds::run(
             &contenders,
@@ -143,6 +154,11 @@ fn compare(options: &Options) -> Result<()> {
         serde_json::to_writer_pretty(file, &report)?;
     }
     Ok(())
+}
+
+/// The names on the command line.
+fn known() -> PossibleValuesParser {
+    PossibleValuesParser::new(ALL.map(Contender::name))
 }
 
 fn named(names: &[String]) -> Result<Vec<&'static dyn Contender>> {

@@ -10,6 +10,8 @@ use crate::scenario::Shape;
 /// All scenarios of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// Whom all are compared with.
+    pub beside: String,
     pub rounds: usize,
     pub seconds: f64,
     pub scenarios: Vec<Section>,
@@ -30,16 +32,17 @@ impl Display for Section {
         } else {
             "requests/s"
         };
-        writeln!(f, "\n{}", self.name)?;
+        let beside = self.standings.first().map_or("", |first| first.contender);
+        writeln!(f, "\n{}, ratios to {beside}", self.name)?;
         writeln!(
             f,
-            "{:16} {unit:>10} {:>22} {:>9} {:>22} {:>9} {:>9} {:>6} {:>8} {:>6}",
-            "", "x loop", "CPU us", "x loop", "p50 us", "p99 us", "x loop", "RSS MiB", "x loop"
+            "{:20} {unit:>10} {:>22} {:>9} {:>22} {:>9} {:>9} {:>6} {:>8} {:>6}",
+            "", "ratio", "CPU us", "ratio", "p50 us", "p99 us", "ratio", "RSS MiB", "ratio"
         )?;
         for standing in &self.standings {
             writeln!(
                 f,
-                "{:16} {:>10.0} {:>22} {:>9.2} {:>22} {:>9} {:>9} {:>6} {:>8.1} {:>6.2}",
+                "{:20} {:>10.0} {:>22} {:>9.2} {:>22} {:>9} {:>9} {:>6} {:>8.1} {:>6.2}",
                 standing.contender,
                 standing.rate.median,
                 spread(standing.rate_ratio),

@@ -19,6 +19,9 @@ use crate::scenario::{CHUNK, Shape};
 const ECHO: u16 = 0x0100;
 const SOURCE: u16 = 0x0101;
 
+/// Window of a stream, in bytes.
+const STREAM_WINDOW: usize = 1024 * 1024;
+
 /// On tokio.
 pub struct OnTokio;
 
@@ -45,7 +48,7 @@ impl Contender for OnTokio {
             let connector = oap_tokio::TlsConnector::new(tls, TcpOptions::default());
             let connect = async |address: std::net::SocketAddr| {
                 let transport = connector.connect(&address.to_string()).await?;
-                Ok(Session::connect(&runtime, transport, Config::default()).await?)
+                Ok(Session::connect(&runtime, transport, config(load.shape)?).await?)
             };
             if load.shape.is_stream() {
                 let session = connect(load.address).await?;
@@ -82,7 +85,7 @@ impl Contender for OnSmol {
             let connector = oap_smol::TlsConnector::new(tls, TcpOptions::default());
             let connect = async |address: std::net::SocketAddr| {
                 let transport = connector.connect(&address.to_string()).await?;
-                Ok(Session::connect(&runtime, transport, Config::default()).await?)
+                Ok(Session::connect(&runtime, transport, config(load.shape)?).await?)
             };
             if load.shape.is_stream() {
                 let session = connect(load.address).await?;
@@ -110,9 +113,16 @@ pub fn start<R: oap_core::driver::Runtime>(
 }
 
 /// The defaults, and as many exchanges at once as the load needs: their windows are then smaller, so
-/// that together they stay within the bound.
+/// that together they stay within the bound. A stream has the window that it has on HTTP/2.
 pub fn config(shape: Shape) -> Result<Config> {
     let mut config = Config::default();
+    if shape.is_stream() {
+        let inflight = config.limits.buffer_bytes() / STREAM_WINDOW;
+        config.limits = Limits::builder()
+            .max_inflight(u16::try_from(inflight)?)
+            .ack_window(u32::try_from(STREAM_WINDOW)?)
+            .build()?;
+    }
     let needed = u16::try_from(shape.depth)?;
     if needed > config.limits.max_inflight() {
         let window = config.limits.buffer_bytes() / usize::from(needed);

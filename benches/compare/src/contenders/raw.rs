@@ -1,4 +1,4 @@
-//! Length-prefixed frames on a TLS stream: what one writes in an hour.
+//! Length-prefixed frames on a TLS stream: what one writes in an hour, and in a day.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -16,12 +16,21 @@ use crate::drive::{self, Pipe};
 use crate::identity::Identity;
 use crate::scenario::{CHUNK, Kind, Shape};
 
-/// On tokio and tokio-rustls: the baseline.
-pub struct TokioLoop;
+/// On tokio and tokio-rustls.
+#[derive(Clone, Copy)]
+pub enum TokioLoop {
+    /// Length and body in one write: the baseline.
+    Gathered,
+    /// A write for each, of which TLS makes a record and a system call each.
+    Plain,
+}
 
 impl Contender for TokioLoop {
     fn name(&self) -> &'static str {
-        BASELINE
+        match self {
+            Self::Gathered => BASELINE,
+            Self::Plain => "tokio-rustls-plain",
+        }
     }
 
     // The streams of QUIC are compared with it, too.
@@ -31,48 +40,67 @@ impl Contender for TokioLoop {
 
     fn serve(&self, identity: &Identity, shape: Shape, announce: Announce) -> Result<()> {
         let config = identity.server(None)?;
+        let this = *self;
         on_tokio::run(on_tokio::serve_tls(config, announce, move |stream| {
-            serve_on_tokio(stream, shape)
+            this.serve_on(stream, shape)
         }))
     }
 
     fn load(&self, load: Load) -> Result<()> {
         let config = load.identity.client(None)?;
+        let connect = async |address| {
+            Ok(TokioPipe {
+                how: *self,
+                stream: on_tokio::connect_tls(&config, address).await?,
+                sent: Vec::new(),
+                received: Vec::new(),
+            })
+        };
         on_tokio::run(async {
             if load.shape.is_stream() {
-                let mut pipe = TokioPipe::new(on_tokio::connect_tls(&config, load.address).await?);
+                let mut pipe: TokioPipe = connect(load.address).await?;
                 load.meter.connected();
                 while load.meter.received(pipe.receive().await?.len()) {}
                 return Ok(());
             }
-            drive::pipes(&load, on_tokio::spawn(), async |address| {
-                Ok(TokioPipe::new(
-                    on_tokio::connect_tls(&config, address).await?,
-                ))
-            })
-            .await
+            drive::pipes(&load, on_tokio::spawn(), connect).await
         })
     }
 }
 
-async fn serve_on_tokio<S>(mut stream: S, shape: Shape) -> Result<()>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let mut frame = Vec::new();
-    if shape.is_stream() {
-        prefix(&mut frame, CHUNK);
+impl TokioLoop {
+    async fn serve_on<S>(self, mut stream: S, shape: Shape) -> Result<()>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let mut frame = Vec::new();
+        if shape.is_stream() {
+            prefix(&mut frame, CHUNK);
+            loop {
+                self.write(&mut stream, &frame).await?;
+            }
+        }
         loop {
-            stream.write_all(&frame).await?;
-            stream.flush().await?;
+            let length = stream.read_u32().await? as usize;
+            prefix(&mut frame, length);
+            stream.read_exact(&mut frame[4..]).await?;
+            self.write(&mut stream, &frame).await?;
         }
     }
-    loop {
-        let length = stream.read_u32().await? as usize;
-        prefix(&mut frame, length);
-        stream.read_exact(&mut frame[4..]).await?;
-        stream.write_all(&frame).await?;
-        stream.flush().await?;
+
+    async fn write<S>(self, stream: &mut S, frame: &[u8]) -> Result<()>
+    where
+        S: tokio::io::AsyncWrite + Unpin,
+    {
+        match self {
+            Self::Gathered => stream.write_all(frame).await?,
+            Self::Plain => {
+                let (length, body) = frame.split_at(4);
+                stream.write_all(length).await?;
+                stream.write_all(body).await?;
+            }
+        }
+        Ok(stream.flush().await?)
     }
 }
 
@@ -83,27 +111,17 @@ fn prefix(frame: &mut Vec<u8>, length: usize) {
 }
 
 struct TokioPipe {
+    how: TokioLoop,
     stream: client::TlsStream<tokio::net::TcpStream>,
     sent: Vec<u8>,
     received: Vec<u8>,
-}
-
-impl TokioPipe {
-    fn new(stream: client::TlsStream<tokio::net::TcpStream>) -> Self {
-        Self {
-            stream,
-            sent: Vec::new(),
-            received: Vec::new(),
-        }
-    }
 }
 
 impl Pipe for TokioPipe {
     async fn send(&mut self, request: Bytes) -> Result<()> {
         prefix(&mut self.sent, request.len());
         self.sent[4..].copy_from_slice(&request);
-        self.stream.write_all(&self.sent).await?;
-        Ok(self.stream.flush().await?)
+        self.how.write(&mut self.stream, &self.sent).await
     }
 
     async fn receive(&mut self) -> Result<&[u8]> {

@@ -13,9 +13,9 @@ use clap::{Args, ValueEnum};
 
 use crate::contender::{BASELINE, Contender, by_name};
 use crate::identity::Identity;
-use crate::progress;
 use crate::rounds;
 use crate::scenario::{Kind, Shape};
+use crate::{known, progress};
 use idle::Idle;
 use report::{GrowthReport, Sized};
 
@@ -48,7 +48,7 @@ pub struct Options {
     part: Vec<Part>,
     /// Whom to measure beside the raw loop over TLS, several times if need be [default: oap-tokio
     /// and oap-smol]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = known())]
     contender: Vec<String>,
     /// Leave out what has more connections or streams than this
     #[arg(long, default_value_t = 2_000, value_name = "N")]
