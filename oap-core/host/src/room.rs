@@ -7,8 +7,9 @@ use bytes::BytesMut;
 
 /// Bytes of a large buffer: a read, and the frame that the one before has left unfinished.
 const SIZE: usize = 128 * 1024;
-/// How many of them a thread keeps: what a window of 1 MiB takes, and as much again.
-const MOST: usize = 16;
+/// How many of them a thread keeps: so few that a busy thread soon has them all, and its memory grows
+/// no more.
+const MOST: usize = 4;
 /// Least that needs one of them, in bytes. What small frames take is let go with them.
 const LARGE: usize = 32 * 1024;
 
@@ -20,7 +21,7 @@ thread_local! {
 ///
 /// An allocator gives large memory back to the system when it is free, and what it gets anew has to be
 /// cleared page by page: that can cost more than to receive and decrypt what comes into it. So each
-/// thread keeps up to 16 buffers of 128 KiB, which serve again once nobody holds a part of them. An
+/// thread keeps up to 4 buffers of 128 KiB, which serve again once nobody holds a part of them. An
 /// idle connection holds none.
 #[derive(Debug, Default)]
 pub struct Room {
