@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::contenders::{h2, oap, quic, raw, tonic, websocket};
 use crate::identity::Identity;
@@ -63,4 +63,10 @@ pub const ALL: [&dyn Contender; 10] = [
 /// The one of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Contender> {
     ALL.into_iter().find(|contender| contender.name() == name)
+}
+
+/// Those of these names, in this order.
+pub fn named(names: &[impl AsRef<str>]) -> Result<Vec<&'static dyn Contender>> {
+    let find = |name: &str| by_name(name).with_context(|| format!("{name}: nobody has that name"));
+    names.iter().map(|name| find(name.as_ref())).collect()
 }

@@ -20,13 +20,13 @@ mod usage;
 use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use contender::{ALL, BASELINE, Contender, by_name};
+use contender::{ALL, BASELINE, Contender, by_name, named};
 use identity::Identity;
 use report::{Report, Section};
 use scenario::Scenario;
@@ -159,13 +159,6 @@ fn compare(options: &Options) -> Result<()> {
 /// The names on the command line.
 fn known() -> PossibleValuesParser {
     PossibleValuesParser::new(ALL.map(Contender::name))
-}
-
-fn named(names: &[String]) -> Result<Vec<&'static dyn Contender>> {
-    let find = |name: &String| {
-        by_name(name).with_context(|| format!("--contender {name}: there is none of that name"))
-    };
-    names.iter().map(find).collect()
 }
 
 /// Raises the limit of descriptors to what the system allows. Where that is not enough, a connection

@@ -7,8 +7,7 @@ use bytes::BytesMut;
 
 /// Bytes of a large buffer: a read, and the frame that the one before has left unfinished.
 const SIZE: usize = 128 * 1024;
-/// How many of them a thread keeps: so few that a busy thread soon has them all, and its memory grows
-/// no more.
+/// How many of them a thread keeps. Few, because it keeps them for good.
 const MOST: usize = 4;
 /// Least that needs one of them, in bytes. What small frames take is let go with them.
 const LARGE: usize = 32 * 1024;

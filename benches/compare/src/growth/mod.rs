@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::contender::{BASELINE, Contender, by_name};
+use crate::contender::{BASELINE, Contender, named};
 use crate::identity::Identity;
 use crate::rounds;
 use crate::scenario::{Kind, Shape};
@@ -192,11 +192,4 @@ impl Options {
         progress.finish_and_clear();
         idle
     }
-}
-
-fn named(names: &[&str]) -> Result<Vec<&'static dyn Contender>> {
-    let find = |name: &&str| {
-        by_name(name).with_context(|| format!("--contender {name}: there is none of that name"))
-    };
-    names.iter().map(find).collect()
 }
